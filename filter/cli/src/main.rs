@@ -1,0 +1,3 @@
+//! The hopspan command.
+
+fn main() {}

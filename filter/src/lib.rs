@@ -1,0 +1,1 @@
+//! hopspan: the adapter.

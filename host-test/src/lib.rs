@@ -1,0 +1,1 @@
+//! A faithful proxy-wasm host.
