@@ -1,1 +1,24 @@
-//! hopspan-core.
+//! All of hopspan's decisions, with time, randomness and bytes as arguments.
+//!
+//! Nothing here knows a proxy's interface, reads a clock, rolls dice or does I/O:
+//! the adapter (package `hopspan`) moves bytes between a host and [`tracer`], which
+//! is the place to start reading. The modules below stand in reading order; each
+//! uses only those above it (a test in `tests/architecture.rs` holds them to it).
+
+pub mod id;
+pub mod time;
+pub mod request;
+pub mod redact;
+pub mod context;
+pub mod propagation;
+pub mod trust;
+pub mod sampling;
+pub mod timing;
+pub mod semconv;
+pub mod span;
+pub mod encode;
+pub mod batch;
+pub mod stats;
+pub mod export;
+pub mod config;
+pub mod tracer;

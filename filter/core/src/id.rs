@@ -1,0 +1,206 @@
+//! Trace and span ids: checked, printed and generated.
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::fmt;
+
+/// The id of a whole trace: 16 bytes, never all zero.
+///
+/// Spec: <https://www.w3.org/TR/trace-context-2/#trace-id>
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct TraceId([u8; 16]);
+
+/// The id of one span, which is the `parent-id` of what it calls: 8 bytes, never all zero.
+///
+/// Spec: <https://www.w3.org/TR/trace-context-2/#parent-id>
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct SpanId([u8; 8]);
+
+// === impl TraceId ===
+
+impl TraceId {
+    /// Returns `None` if all bytes are zero, the value that the specification forbids.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        (bytes != [0; 16]).then_some(Self(bytes))
+    }
+
+    /// The id as it stands in binary formats.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The 56 bits that the random flag promises to be random: the last seven bytes.
+    ///
+    /// Spec: <https://www.w3.org/TR/trace-context-2/#random-trace-id-flag>
+    pub fn randomness(&self) -> u64 {
+        let [.., b, c, d, e, f, g, h] = self.0;
+        u64::from_be_bytes([0, b, c, d, e, f, g, h])
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TraceId({self})")
+    }
+}
+
+// === impl SpanId ===
+
+impl SpanId {
+    /// Returns `None` if all bytes are zero, the value that the specification forbids.
+    pub fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        (bytes != [0; 8]).then_some(Self(bytes))
+    }
+
+    /// The id as it stands in binary formats.
+    pub fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpanId({self})")
+    }
+}
+
+/// A source of random ids and jitter, seeded once and then free of host calls.
+///
+/// Not for secrets: ids are public. One for each worker, so that no two workers
+/// share a sequence.
+#[derive(Debug)]
+pub struct Generator(Xoshiro256PlusPlus);
+
+impl Generator {
+    /// Starts a sequence; equal seeds give equal sequences.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(Xoshiro256PlusPlus::from_seed(seed))
+    }
+
+    /// A new trace-id, random in all of its bytes.
+    pub fn trace_id(&mut self) -> TraceId {
+        loop {
+            let mut bytes = [0; 16];
+            self.0.fill_bytes(&mut bytes);
+            if let Some(id) = TraceId::from_bytes(bytes) {
+                return id;
+            }
+        }
+    }
+
+    /// A new span id.
+    pub fn span_id(&mut self) -> SpanId {
+        loop {
+            if let Some(id) = SpanId::from_bytes(self.0.next_u64().to_le_bytes()) {
+                return id;
+            }
+        }
+    }
+
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+}
+
+/// Reads exactly `2 * N` lower-case hexadecimal digits, as W3C's formats demand.
+///
+/// ```text
+/// HEXDIGLC = DIGIT / "a" / "b" / "c" / "d" / "e" / "f" ; lowercase hex character
+/// ```
+/// Spec: <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>
+pub fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let mut bytes = [0; N];
+    if pairs.len() != N {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(bytes)
+}
+
+/// Appends `bytes` as lower-case hexadecimal digits.
+pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).copied().unwrap_or(b'0');
+        out.extend([digit(byte >> 4), digit(*byte)]);
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit.wrapping_sub(b'0')),
+        b'a'..=b'f' => Some(digit.wrapping_sub(b'a').wrapping_add(10)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hex_reads_only_whole_lower_case_numbers() {
+        for (why, digits, want) in [
+            ("two bytes", &b"00ff"[..], Some([0, 255])),
+            ("all digits", b"9a0f", Some([0x9a, 0x0f])),
+            ("upper case", b"00FF", None),
+            ("odd length", b"00f", None),
+            ("too short", b"00", None),
+            ("too long", b"00ff00", None),
+            ("a sign", b"+0ff", None),
+            ("the neighbours of the digits", b"/0:0", None),
+            ("the neighbours of the letters", b"`0g0", None),
+        ] {
+            assert_eq!(hex::<2>(digits), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn zero_is_no_id() {
+        assert_eq!(TraceId::from_bytes([0; 16]), None);
+        assert_eq!(SpanId::from_bytes([0; 8]), None);
+    }
+
+    #[test]
+    fn randomness_is_the_last_seven_bytes() {
+        let id = TraceId::from_bytes(*b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04\x05\x06\x07");
+        assert_eq!(id.map(|id| id.randomness()), Some(0x0001_0203_0405_0607));
+    }
+
+    #[test]
+    fn a_generator_repeats_with_its_seed_and_only_with_it() {
+        let ids = |seed| {
+            let mut it = Generator::new(seed);
+            (it.trace_id(), it.span_id(), it.bits())
+        };
+        assert_eq!(ids([1; 32]), ids([1; 32]));
+        assert_ne!(ids([1; 32]), ids([2; 32]));
+    }
+
+    proptest! {
+        #[test]
+        fn hex_undoes_write_hex(bytes: [u8; 16]) {
+            let mut digits = Vec::new();
+            write_hex(&bytes, &mut digits);
+            prop_assert_eq!(&digits, &bytes.iter().map(|b| format!("{b:02x}")).collect::<String>().into_bytes());
+            prop_assert_eq!(hex::<16>(&digits), Some(bytes));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The W3C `traceparent` header.
+//!
+//! ```text
+//! HEXDIGLC       = DIGIT / "a" / "b" / "c" / "d" / "e" / "f"
+//! value          = version "-" version-format
+//! version        = 2HEXDIGLC   ; ff is forbidden
+//! version-format = trace-id "-" parent-id "-" trace-flags   ; of version 00
+//! trace-id       = 32HEXDIGLC  ; all zeroes forbidden
+//! parent-id      = 16HEXDIGLC  ; all zeroes forbidden
+//! trace-flags    = 2HEXDIGLC
+//! ```
+//! Spec: <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>
+
+use super::trim_ows;
+use crate::context::TraceFlags;
+use crate::id::{self, SpanId, TraceId};
+use std::fmt;
+
+/// The header's name.
+pub const NAME: &str = "traceparent";
+
+/// The length of a version 00 value, and the least of any.
+const LEN: usize = 55;
+
+/// The three fields of a valid `traceparent`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Traceparent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The caller's span.
+    pub parent_id: SpanId,
+    /// Sampled and random; the rest is cleared.
+    pub flags: TraceFlags,
+}
+
+// === impl Traceparent ===
+
+impl Traceparent {
+    /// Parses one header value; white space around it does not count.
+    ///
+    /// Versions `01` to `fe` are read by the rules of `00`, and may carry more
+    /// fields after another `-`.
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the caller starts a new trace, and must then ignore
+    /// `tracestate` as well.
+    ///
+    /// Spec: <https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent>
+    pub fn parse(value: &[u8]) -> Result<Self, TraceparentError> {
+        use TraceparentError as E;
+
+        let (fixed, rest) = trim_ows(value).split_at_checked(LEN).ok_or(E::Length)?;
+        let mut fields = fixed.split(|&b| b == b'-');
+        let mut field = || fields.next().unwrap_or_default();
+
+        let [version] = id::hex(field()).ok_or(E::Version)?;
+        let trace_id = id::hex(field()).and_then(TraceId::from_bytes);
+        let parent_id = id::hex(field()).and_then(SpanId::from_bytes);
+        let flags = id::hex(field());
+
+        match (version, rest) {
+            (0xff, _) => return Err(E::Version),
+            (_, []) | (0x01.., [b'-', ..]) => {}
+            _ => return Err(E::Length),
+        }
+        let [flags] = flags.ok_or(E::TraceFlags)?;
+        Ok(Self {
+            trace_id: trace_id.ok_or(E::TraceId)?,
+            parent_id: parent_id.ok_or(E::ParentId)?,
+            flags: TraceFlags::from_bits(flags),
+        })
+    }
+
+    /// The header value, in version 00, which is the highest that we know.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let Self { trace_id, parent_id, flags } = self;
+        let mut out = Vec::with_capacity(LEN);
+        out.extend_from_slice(b"00-");
+        id::write_hex(trace_id.as_bytes(), &mut out);
+        out.push(b'-');
+        id::write_hex(parent_id.as_bytes(), &mut out);
+        out.push(b'-');
+        id::write_hex(&[flags.bits()], &mut out);
+        out
+    }
+}
+
+/// The part of a `traceparent` value that broke the grammar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TraceparentError {
+    /// Shorter than 55 bytes, or longer without a new field to justify it.
+    Length,
+    /// Not a hex byte, or the forbidden `ff`.
+    Version,
+    /// Not 32 hex digits, or all zero.
+    TraceId,
+    /// Not 16 hex digits, or all zero.
+    ParentId,
+    /// Not a hex byte.
+    TraceFlags,
+}
+
+impl fmt::Display for TraceparentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "traceparent has a length that its version does not allow",
+            Self::Version => "traceparent has a version that is no hex byte, or ff",
+            Self::TraceId => "traceparent has a trace-id that is not 32 lower-case hex digits, or zero",
+            Self::ParentId => "traceparent has a parent-id that is not 16 lower-case hex digits, or zero",
+            Self::TraceFlags => "traceparent has trace-flags that are no hex byte",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "b7ad6b7169203331";
+
+    /// The one place that knows how `parse` is called.
+    #[track_caller]
+    fn check(why: &str, value: &str, want: Result<&str, TraceparentError>) {
+        let got = Traceparent::parse(value.as_bytes())
+            .map(|it| String::from_utf8(it.to_bytes()).unwrap());
+        assert_eq!(got, want.map(str::to_owned), "{why}: {value:?}");
+    }
+
+    #[test]
+    fn reads_only_what_the_grammar_allows() {
+        use TraceparentError as E;
+        let same = format!("00-{TRACE}-{PARENT}-01");
+        let zero_trace = "0".repeat(32);
+        let zero_parent = "0".repeat(16);
+        let upper = TRACE.to_uppercase();
+        for (why, value, want) in [
+            ("sampled", same.clone(), Ok(same.as_str())),
+            ("white space around it", format!("\t {same} "), Ok(&same)),
+            ("a later version is read as 00", format!("cc-{TRACE}-{PARENT}-01"), Ok(&same)),
+            ("a later version may add fields", format!("01-{TRACE}-{PARENT}-01-x"), Ok(&same)),
+            ("even empty ones", format!("01-{TRACE}-{PARENT}-01-"), Ok(&same)),
+            ("but only after a dash", format!("01-{TRACE}-{PARENT}-01.x"), Err(E::Length)),
+            ("unknown flags are cleared", format!("00-{TRACE}-{PARENT}-fd"), Ok(&same)),
+            ("00 may not add fields", format!("00-{TRACE}-{PARENT}-01-"), Err(E::Length)),
+            ("nor digits", format!("00-{TRACE}-{PARENT}-010"), Err(E::Length)),
+            ("flags are required", format!("00-{TRACE}-{PARENT}-"), Err(E::Length)),
+            ("one digit of flags", format!("00-{TRACE}-{PARENT}-1"), Err(E::Length)),
+            ("flags in hex", format!("00-{TRACE}-{PARENT}-0x"), Err(E::TraceFlags)),
+            ("version ff", format!("ff-{TRACE}-{PARENT}-01"), Err(E::Version)),
+            ("version in upper case", format!("CC-{TRACE}-{PARENT}-01"), Err(E::Version)),
+            ("a sign is no digit", format!("00-+{}-{PARENT}-01", &TRACE[1..]), Err(E::TraceId)),
+            ("upper case", format!("00-{upper}-{PARENT}-01"), Err(E::TraceId)),
+            ("zero trace-id", format!("00-{zero_trace}-{PARENT}-01"), Err(E::TraceId)),
+            ("zero parent-id", format!("00-{TRACE}-{zero_parent}-01"), Err(E::ParentId)),
+            ("a dash moved", format!("00-{TRACE}{PARENT}--01"), Err(E::TraceId)),
+            ("nothing", String::new(), Err(E::Length)),
+        ] {
+            check(why, &value, want);
+        }
+        let random = format!("00-{TRACE}-{PARENT}-03");
+        check("the random flag is kept", &random, Ok(&random));
+    }
+
+    /// Every one-byte change to a valid value, judged by a second, naive reader.
+    #[test]
+    fn parse_agrees_with_the_grammar() {
+        fn naive(value: &[u8]) -> bool {
+            let text = String::from_utf8_lossy(value);
+            let parts: Vec<&str> = text.split('-').collect();
+            let digits = |it: &str, n| {
+                it.len() == n && it.chars().all(|c| "0123456789abcdef".contains(c))
+            };
+            let zero = |it: &str| it.chars().all(|c| c == '0');
+            let [version, trace, parent, flags, more @ ..] = &parts[..] else { return false };
+            digits(version, 2)
+                && *version != "ff"
+                && (more.is_empty() || *version != "00")
+                && digits(trace, 32)
+                && !zero(trace)
+                && digits(parent, 16)
+                && !zero(parent)
+                && digits(flags, 2)
+        }
+        for seed in [
+            format!("00-{TRACE}-{PARENT}-01"),
+            format!("01-{TRACE}-{PARENT}-01-more"),
+            format!("fe-{}1-{}1-00", "0".repeat(31), "0".repeat(15)),
+        ] {
+            for at in 0..seed.len() {
+                for byte in 0..=u8::MAX {
+                    let mut value = seed.clone().into_bytes();
+                    value[at] = byte;
+                    if trim_ows(&value) != value {
+                        continue; // white space around a value is not the grammar's matter
+                    }
+                    let got = Traceparent::parse(&value).is_ok();
+                    assert_eq!(got, naive(&value), "{}", value.escape_ascii());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! How long the proxy itself held a request.
+//!
+//! With tQ = the request's headers at the filter, tQe = the request's end of stream, tRe =
+//! the response's end of stream, B = last upstream byte in - first upstream byte out:
+//!
+//! ```text
+//! F2 = (tRe - tQ) - B
+//! W  = tQe - tQ   if tRe - B >= tQe (the body was buffered before the upstream saw a byte)
+//!      0          otherwise
+//! proxy time = F2 - W
+//! ```
+//! No attempt: all of tRe - tQ. An attempt but no B: unknown. Several attempts: B is the
+//! last one's, so earlier tries and back-off are in the result: an upper bound.
+
+use crate::time::Monotonic;
+use std::time::Duration;
+
+/// The moments of a stream that the filter sees itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    /// The request's headers reached the filter.
+    pub started: Monotonic,
+    /// The last of the request reached the filter; `None` if it never did.
+    pub request_end: Option<Monotonic>,
+    /// The last of the response reached the filter; `None` if it never did.
+    pub response_end: Option<Monotonic>,
+}
+
+/// Where the time of a request went. What is unknown is `None`, never a guess.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Breakdown {
+    /// In this proxy: everything but the upstream and a client that was slow to send.
+    pub proxy: Option<Duration>,
+    /// Whether `proxy` may be too much.
+    pub upper_bound: bool,
+    /// In the upstream and on the way there and back, of the last attempt.
+    pub upstream: Option<Duration>,
+    /// When the first byte went upstream, in the last attempt.
+    pub upstream_started: Option<Monotonic>,
+}
+
+impl Marks {
+    /// Takes the time apart. `attempts` is `None` where the host cannot tell.
+    pub fn breakdown(&self, attempts: Option<u64>, backend: Option<Duration>) -> Breakdown {
+        let Some(response_end) = self.response_end else {
+            return Breakdown { upstream: backend, ..Breakdown::default() };
+        };
+        let whole = response_end.since(self.started);
+        match (attempts, backend) {
+            (Some(0), _) => Breakdown { proxy: Some(whole), ..Breakdown::default() },
+            (_, None) => Breakdown::default(),
+            (_, Some(backend)) => {
+                let first_byte_out = whole.saturating_sub(backend);
+                let waited = match self.request_end.map(|end| end.since(self.started)) {
+                    Some(received) if first_byte_out >= received => received,
+                    _ => Duration::ZERO,
+                };
+                Breakdown {
+                    proxy: Some(first_byte_out.saturating_sub(waited)),
+                    upper_bound: attempts != Some(1),
+                    upstream: Some(backend),
+                    upstream_started: Some(self.started.plus(first_byte_out)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn us(n: u64) -> Duration {
+        Duration::from_micros(n)
+    }
+
+    /// Microseconds after the start, as measured in a real proxy.
+    fn breakdown(
+        request_end: Option<u64>,
+        response_end: Option<u64>,
+        attempts: Option<u64>,
+        backend: Option<u64>,
+    ) -> Breakdown {
+        let at = |n: Option<u64>| n.map(|n| Monotonic(7).plus(us(n)));
+        Marks {
+            started: Monotonic(7),
+            request_end: at(request_end),
+            response_end: at(response_end),
+        }
+        .breakdown(attempts, backend.map(us))
+    }
+
+    #[test]
+    fn proxy_time_leaves_out_the_upstream_and_a_slow_client() {
+        let some = |n, bound| (Some(us(n)), bound);
+        for (why, request_end, response_end, attempts, backend, want) in [
+            ("upstream of 50 ms", Some(0), Some(50_136), Some(1), Some(50_000), some(136, false)),
+            ("slow body, streamed", Some(200_000), Some(200_246), Some(1), Some(200_100), some(146, false)),
+            ("slow body, buffered", Some(200_375), Some(250_600), Some(1), Some(50_000), some(225, false)),
+            ("a filter held it", Some(0), Some(80_543), Some(1), Some(50_000), some(30_543, false)),
+            ("no attempt", Some(0), Some(120), Some(0), None, some(120, false)),
+            ("a retry", Some(0), Some(56_883), Some(2), Some(20_000), some(36_883, true)),
+            ("attempts unknown", Some(0), Some(150), None, Some(100), some(50, true)),
+            ("an attempt without latency", Some(0), Some(120), Some(1), None, (None, false)),
+            ("no end of the response", Some(0), None, Some(1), Some(100), (None, false)),
+            ("response before the request's end", None, Some(150), Some(1), Some(100), some(50, false)),
+            ("a latency longer than the whole", Some(0), Some(100), Some(1), Some(200), some(0, false)),
+        ] {
+            let got = breakdown(request_end, response_end, attempts, backend);
+            assert_eq!((got.proxy, got.upper_bound), want, "{why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_is_more_than_the_whole(
+            request_end: Option<u32>, response_end: Option<u32>,
+            attempts: Option<u64>, backend: Option<u32>,
+        ) {
+            let whole = us(response_end.unwrap_or(0).into());
+            let wide = |n: Option<u32>| n.map(u64::from);
+            let got = breakdown(wide(request_end), wide(response_end), attempts, wide(backend));
+            prop_assert!(got.proxy.unwrap_or_default() <= whole);
+            prop_assert!(got.proxy.is_none() || response_end.is_some());
+        }
+    }
+}

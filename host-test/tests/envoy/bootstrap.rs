@@ -1,0 +1,248 @@
+//! What Envoy is told: the bootstrap document, made from a few choices of a test.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// The cluster that stands for the service behind the proxy.
+pub(crate) const UPSTREAM: &str = "upstream";
+/// The cluster that hopspan's callouts go to.
+pub(crate) const COLLECTOR: &str = "otel_collector";
+/// A cluster that exists and has no host.
+pub(crate) const EMPTY: &str = "nobody";
+/// The one listener.
+pub(crate) const LISTENER: &str = "listener";
+
+/// What the listener says about itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Direction {
+    /// In front of a service.
+    Inbound,
+    /// Behind a service, towards the others.
+    Outbound,
+    /// Neither: a gateway, for hopspan.
+    Unspecified,
+}
+
+/// The choices of a test. Everything else is the same in every test.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// `traffic_direction` of the listener.
+    pub(crate) direction: Direction,
+    /// hopspan's configuration; `None` leaves the filter out.
+    pub(crate) hopspan: Option<Value>,
+    /// Environment of the filter's VM.
+    pub(crate) environment: Vec<(&'static str, &'static str)>,
+    /// Where the cluster [`UPSTREAM`] is.
+    pub(crate) upstream: SocketAddr,
+    /// Whether the upstream is spoken to in HTTP/2.
+    pub(crate) upstream_http2: bool,
+    /// Where the cluster [`COLLECTOR`] is; `None` leaves the cluster out.
+    pub(crate) collector: Option<SocketAddr>,
+    /// Routes that come before the one that sends everything to [`UPSTREAM`].
+    pub(crate) routes: Vec<Value>,
+    /// HTTP filters in front of hopspan.
+    pub(crate) before: Vec<Value>,
+    /// HTTP filters between hopspan and the router.
+    pub(crate) after: Vec<Value>,
+    /// Envoy's own tracing.
+    pub(crate) native_tracing: Option<Value>,
+    /// Worker threads.
+    pub(crate) workers: u32,
+    /// Whether the listener comes from a file that may be replaced, not from the bootstrap.
+    pub(crate) listener_from_file: bool,
+}
+
+impl Setup {
+    /// The smallest useful configuration, exporting as soon as it may.
+    pub(crate) fn new(direction: Direction, upstream: SocketAddr, collector: SocketAddr) -> Self {
+        Self {
+            direction,
+            hopspan: Some(json!({
+                "collector": { "cluster": COLLECTOR },
+                "batch": { "schedule_delay_ms": 20 },
+            })),
+            environment: Vec::new(),
+            upstream,
+            upstream_http2: false,
+            collector: Some(collector),
+            routes: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            native_tracing: None,
+            workers: 1,
+            listener_from_file: false,
+        }
+    }
+
+    /// Sets a top-level key of hopspan's configuration.
+    pub(crate) fn configure(&mut self, key: &str, value: Value) {
+        if let Some(hopspan) = &mut self.hopspan {
+            hopspan[key] = value;
+        }
+    }
+
+    /// The bootstrap document, for a proxy whose files are in `directory`.
+    pub(crate) fn bootstrap(&self, wasm: &Path, directory: &Path) -> Value {
+        let listeners = if self.listener_from_file {
+            json!([])
+        } else {
+            json!([self.listener(wasm, directory)])
+        };
+        let mut clusters =
+            vec![cluster(UPSTREAM, Some(self.upstream), self.upstream_http2), cluster(EMPTY, None, false)];
+        clusters.extend(self.collector.map(|it| cluster(COLLECTOR, Some(it), false)));
+        let mut bootstrap = json!({
+            "node": { "id": "node", "cluster": "tests" },
+            "admin": { "address": loopback(0) },
+            "static_resources": { "listeners": listeners, "clusters": clusters },
+        });
+        if self.listener_from_file {
+            bootstrap["dynamic_resources"] = json!({
+                "lds_config": {
+                    "resource_api_version": "V3",
+                    "path_config_source": { "path": directory.join(LISTENERS_FILE) },
+                },
+            });
+        }
+        bootstrap
+    }
+
+    /// The document of a file that Envoy takes its listeners from.
+    pub(crate) fn listeners_file(&self, wasm: &Path, directory: &Path) -> Value {
+        let mut listener = self.listener(wasm, directory);
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        json!({ "resources": [listener] })
+    }
+
+    fn listener(&self, wasm: &Path, directory: &Path) -> Value {
+        let direction = match self.direction {
+            Direction::Inbound => "INBOUND",
+            Direction::Outbound => "OUTBOUND",
+            Direction::Unspecified => "UNSPECIFIED",
+        };
+        json!({
+            "name": LISTENER,
+            "address": loopback(0),
+            "traffic_direction": direction,
+            "filter_chains": [{
+                "filters": [{
+                    "name": "http",
+                    "typed_config": self.connection_manager(wasm, directory),
+                }],
+            }],
+        })
+    }
+
+    fn connection_manager(&self, wasm: &Path, directory: &Path) -> Value {
+        let mut routes = self.routes.clone();
+        routes.push(json!({
+            "match": { "prefix": "/" },
+            "route": { "cluster": UPSTREAM, "timeout": "30s" },
+        }));
+        let mut filters = self.before.clone();
+        filters.extend(self.hopspan.as_ref().map(|it| self.wasm_filter(it, wasm)));
+        filters.extend(self.after.clone());
+        filters.push(filter("router", "router.v3.Router", json!({})));
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network\
+                      .http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "tests",
+            "route_config": {
+                "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }],
+            },
+            "http_filters": filters,
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
+            "access_log": [{
+                "name": "file",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                    "path": directory.join(ACCESS_LOG),
+                    "log_format": { "json_format": access_log_format() },
+                },
+            }],
+        });
+        if let Some(tracing) = &self.native_tracing {
+            manager["tracing"] = tracing.clone();
+        }
+        manager
+    }
+
+    fn wasm_filter(&self, configuration: &Value, wasm: &Path) -> Value {
+        let environment: serde_json::Map<_, _> =
+            self.environment.iter().map(|&(key, value)| (key.to_owned(), json!(value))).collect();
+        filter(
+            "hopspan",
+            "wasm.v3.Wasm",
+            json!({
+                "config": {
+                    "name": "hopspan",
+                    "root_id": "hopspan",
+                    "fail_open": true,
+                    "vm_config": {
+                        "vm_id": "hopspan",
+                        "runtime": "envoy.wasm.runtime.v8",
+                        "code": { "local": { "filename": wasm } },
+                        "environment_variables": { "key_values": environment },
+                    },
+                    "configuration": {
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": configuration.to_string(),
+                    },
+                },
+            }),
+        )
+    }
+}
+
+/// An HTTP filter; `kind` is what follows `envoy.extensions.filters.http.` in its type.
+pub(crate) fn filter(name: &str, kind: &str, mut config: Value) -> Value {
+    config["@type"] = json!(format!("type.googleapis.com/envoy.extensions.filters.http.{kind}"));
+    json!({ "name": name, "typed_config": config })
+}
+
+fn cluster(name: &str, address: Option<SocketAddr>, http2: bool) -> Value {
+    let hosts: Vec<Value> = address
+        .iter()
+        .map(|it| json!({ "endpoint": { "address": loopback(it.port()) } }))
+        .collect();
+    let mut cluster = json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": hosts }] },
+    });
+    if http2 {
+        cluster["typed_extension_protocol_options"] = json!({
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http2_protocol_options": {} },
+            },
+        });
+    }
+    cluster
+}
+
+fn loopback(port: u16) -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
+}
+
+/// Envoy's own view of a request, which spans are held against. The first two durations are the
+/// time in which the proxy held it; the third is how long the client took to send it.
+fn access_log_format() -> Value {
+    json!({
+        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "code": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "before_us": "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:us)%",
+        "after_us": "%COMMON_DURATION(US_RX_END:DS_TX_END:us)%",
+        "receive_us": "%COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)%",
+    })
+}
+
+/// The file of [`Setup::listeners_file`], in the proxy's directory.
+pub(crate) const LISTENERS_FILE: &str = "listeners.json";
+/// The access log, in the proxy's directory.
+pub(crate) const ACCESS_LOG: &str = "access.log";

@@ -1,0 +1,263 @@
+//! A real Envoy: its process, its log, its admin interface.
+
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bootstrap::{ACCESS_LOG, LISTENER, LISTENERS_FILE, Setup};
+use crate::client::{Client, get};
+use crate::deadline::poll;
+use crate::stats::Stats;
+
+/// An Envoy that is ready for requests. Ends with the value.
+pub(crate) struct Proxy {
+    // First, so that the process is gone before its directory.
+    process: Process,
+    directory: TempDir,
+    wasm: PathBuf,
+    admin: SocketAddr,
+    address: SocketAddr,
+}
+
+/// Why Envoy did not start: it ended before it was ready.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// How the process ended.
+    pub(crate) status: ExitStatus,
+    /// All that it logged.
+    pub(crate) log: String,
+}
+
+impl Proxy {
+    /// Starts Envoy and waits until it answers requests.
+    pub(crate) async fn start(setup: &Setup) -> Self {
+        match Self::try_start(setup).await {
+            Ok(proxy) => proxy,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// Starts Envoy, which may refuse its bootstrap.
+    ///
+    /// # Errors
+    ///
+    /// When the process ends before it is ready.
+    pub(crate) async fn try_start(setup: &Setup) -> Result<Self, Refused> {
+        let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
+        let wasm = wasm();
+        let files = directory.path();
+        fs::write(files.join("bootstrap.json"), setup.bootstrap(&wasm, files).to_string()).unwrap();
+        if setup.listener_from_file {
+            write_listeners(setup, &wasm, files);
+        }
+        let mut process = Process::spawn(files, setup.workers);
+
+        // Envoy writes the file when the admin interface listens.
+        let admin_file = files.join("admin");
+        let read_admin = || fs::read_to_string(&admin_file).ok()?.trim().parse::<SocketAddr>().ok();
+        let admin = poll("Envoy's admin address", async || match process.child.try_wait().unwrap() {
+            Some(status) => Some(Err(status)),
+            None => read_admin().map(Ok),
+        });
+        let admin = match admin.await {
+            Ok(admin) => admin,
+            Err(status) => return Err(Refused { status, log: process.log() }),
+        };
+
+        let ready = poll("Envoy to be ready", async || {
+            if let Some(status) = process.child.try_wait().unwrap() {
+                return Some(Err(status));
+            }
+            // The address of the listener is known when its socket is bound.
+            let ready = fetch(admin, "/ready").await.is_some_and(|it| it.starts_with("LIVE"));
+            if ready { listener_address(admin).await.map(Ok) } else { None }
+        });
+        match ready.await {
+            Ok(address) => Ok(Self { process, directory, wasm, admin, address }),
+            Err(status) => Err(Refused { status, log: process.log() }),
+        }
+    }
+
+    /// Where the listener is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// All that Envoy has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) async fn logged(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        let find = || self.log().lines().find(|line| matches(line)).map(str::to_owned);
+        poll(&format!("a line of Envoy's log: {what}"), async || find()).await
+    }
+
+    /// Waits for `count` lines of the access log.
+    pub(crate) async fn access_log(&self, count: usize) -> Vec<Value> {
+        let file = self.directory.path().join(ACCESS_LOG);
+        poll(&format!("{count} lines of Envoy's access log"), async || {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let lines: Vec<Value> =
+                text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            (lines.len() >= count).then_some(lines)
+        })
+        .await
+    }
+
+    /// Envoy's counters and gauges, as they are now.
+    pub(crate) async fn stats(&self) -> Stats {
+        let text = fetch(self.admin, "/stats?format=json").await.expect("the admin interface answers");
+        Stats::parse(&text)
+    }
+
+    /// Waits until the stats are as they should be.
+    pub(crate) async fn stats_when(&self, what: &str, matches: impl Fn(&Stats) -> bool) -> Stats {
+        let mut last = None;
+        let found = poll_or_none(async || {
+            let stats = self.stats().await;
+            if matches(&stats) {
+                return Some(stats);
+            }
+            last = Some(stats);
+            None
+        });
+        match found.await {
+            Some(stats) => stats,
+            None => panic!("the stats never showed {what}:\n{}", last.unwrap()),
+        }
+    }
+
+    /// Waits until hopspan has made `created` spans, and has none of them left.
+    pub(crate) async fn at_rest(&self, created: i64) -> Stats {
+        let stats = self
+            .stats_when(&format!("{created} spans created and none waiting"), |it| {
+                it.hopspan("spans.created") == created
+                    && it.hopspan("spans.queued") == 0
+                    && it.hopspan("spans.in_flight") == 0
+                    && it.unaccounted_spans() == 0
+            })
+            .await;
+        stats
+    }
+
+    /// Replaces the listener, as a control plane would.
+    pub(crate) fn update(&self, setup: &Setup) {
+        write_listeners(setup, &self.wasm, self.directory.path());
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let log = self.log();
+        if std::thread::panicking() {
+            eprintln!("--- Envoy's log ---\n{log}\n--- end of Envoy's log ---");
+            return;
+        }
+        // `fail_open` hides a trap from requests; nothing may hide it from a test.
+        let trap = log.lines().find(|line| TRAPS.iter().any(|trap| line.contains(trap)));
+        assert!(trap.is_none(), "the filter trapped: {trap:?}\n{log}");
+    }
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Envoy did not start ({}):\n{}", self.status, self.log)
+    }
+}
+
+/// The child process. Envoy ends with the thread that started it, so that is the test's own.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn spawn(directory: &Path, workers: u32) -> Self {
+        let log = directory.join("envoy.log");
+        let output = File::create(&log).unwrap();
+        let envoy = envoy();
+        let child = Command::new(&envoy)
+            .args(["--concurrency", &workers.to_string()])
+            // Hot restart would leave a file in shared memory.
+            .args(["--disable-hot-restart", "--log-level", "info", "--log-format", "[%l][%n] %v"])
+            .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
+            .arg("--admin-address-path")
+            .arg(directory.join("admin"))
+            .arg("--config-path")
+            .arg(directory.join("bootstrap.json"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", envoy.display()));
+        Self { child, log }
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(5) {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn listener_address(admin: SocketAddr) -> Option<SocketAddr> {
+    let listeners: Value =
+        serde_json::from_str(&fetch(admin, "/listeners?format=json").await?).ok()?;
+    let listeners = listeners["listener_statuses"].as_array()?;
+    let listener = listeners.iter().find(|it| it["name"] == LISTENER)?;
+    let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;
+    Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?)))
+}
+
+async fn fetch(admin: SocketAddr, path: &str) -> Option<String> {
+    let mut client = Client::try_http1(admin).await.ok()?;
+    let reply = client.send(get(path)).await.ok()?;
+    String::from_utf8(reply.body.to_vec()).ok()
+}
+
+/// Envoy reads the file when another is moved to its name.
+fn write_listeners(setup: &Setup, wasm: &Path, directory: &Path) {
+    let new = directory.join("listeners.new");
+    fs::write(&new, setup.listeners_file(wasm, directory).to_string()).unwrap();
+    fs::rename(new, directory.join(LISTENERS_FILE)).unwrap();
+}
+
+fn envoy() -> PathBuf {
+    std::env::var_os("HOPSPAN_ENVOY")
+        .map(PathBuf::from)
+        .expect("HOPSPAN_ENVOY must name the Envoy to test with: ./build.sh test sets it")
+}
+
+fn wasm() -> PathBuf {
+    let path = std::env::var_os("HOPSPAN_WASM").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/hopspan.wasm"),
+        PathBuf::from,
+    );
+    path.canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}: run ./build.sh wasm", path.display()))
+}
+
+/// What Envoy's log says when a filter traps, or the host itself gives up.
+const TRAPS: [&str; 3] = ["in-VM backtrace", "failed: Uncaught", "[critical]"];
