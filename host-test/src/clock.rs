@@ -18,10 +18,7 @@ pub struct Clock {
 impl Clock {
     /// 2026-01-01T00:00:00Z, and a monotonic clock that has run for an hour.
     pub(crate) fn new() -> Self {
-        Self {
-            wall: Cell::new(1_767_225_600_000_000_000),
-            monotonic: Cell::new(3_600_000_000_000),
-        }
+        Self { wall: Cell::new(1_767_225_600_000_000_000), monotonic: Cell::new(3_600_000_000_000) }
     }
 
     /// Lets time pass: both clocks move.

@@ -15,7 +15,7 @@ impl Headers {
     }
 
     /// A plain GET of `path` as a browser behind a gateway sends it: 11 headers, no trace context.
-    pub fn get(path: &str) -> Self {
+    pub fn plain_get(path: &str) -> Self {
         Self::from([
             (":authority", "shop.example.com"),
             (":path", path),
@@ -33,7 +33,7 @@ impl Headers {
 
     /// A gRPC request for `path`, such as `/shop.Cart/Add`.
     pub fn grpc(path: &str) -> Self {
-        Self::get(path)
+        Self::plain_get(path)
             .with(":method", "POST")
             .with("content-type", "application/grpc")
             .with("te", "trailers")

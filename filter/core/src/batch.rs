@@ -1,1 +1,289 @@
-//! batch
+//! The bounded queue of encoded spans, gathered into requests.
+
+use crate::encode::otlp::Envelope;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// `batch.*` of the configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The longest that a finished span waits before it is sent the first time.
+    pub schedule_delay: Duration,
+    /// Most spans of one request.
+    pub max_export_batch_size: usize,
+    /// Most bytes of one request.
+    pub max_export_batch_bytes: usize,
+    /// Most spans that wait or are in flight.
+    pub max_queue_size: usize,
+    /// Most bytes that wait or are in flight.
+    pub max_queue_bytes: usize,
+    /// Most requests in flight.
+    pub max_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            schedule_delay: Duration::from_millis(1000),
+            max_export_batch_size: 512,
+            max_export_batch_bytes: 1 << 20,
+            max_queue_size: 4096,
+            max_queue_bytes: 4 << 20,
+            max_in_flight: 2,
+        }
+    }
+}
+
+/// One request's worth of spans, complete.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Batch {
+    /// The request's body.
+    pub body: Vec<u8>,
+    /// How many spans are in it.
+    pub spans: usize,
+}
+
+/// Why a span was not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refused {
+    /// The queue holds as much as it may, counting what is in flight.
+    QueueFull,
+    /// Alone it is more than a request may be.
+    TooBig,
+}
+
+/// Whose turn it is in the queue when it gets narrow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Priority {
+    /// A span like any other: a quarter of the queue is not for it.
+    Normal,
+    /// A span of something that failed: may use all of the queue.
+    High,
+}
+
+/// Spans that wait, in the order in which they were finished.
+///
+/// A span is written behind its predecessors in the body of the next request, so that
+/// sending is one copy. What has left the queue for the wire still counts against its
+/// bounds, until [`Queue::settle`] is told that it is gone.
+#[derive(Debug)]
+pub struct Queue {
+    limits: Limits,
+    envelope: Envelope,
+    open: Vec<u8>,
+    open_spans: usize,
+    sealed: VecDeque<Batch>,
+    /// Everything held, in flight included.
+    spans: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(limits: Limits, envelope: Envelope) -> Self {
+        Self {
+            limits,
+            open: Vec::new(),
+            envelope,
+            open_spans: 0,
+            sealed: VecDeque::new(),
+            spans: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes a span, which `encode` appends to the bytes it is given.
+    ///
+    /// # Errors
+    ///
+    /// A span that does not fit is refused, and nothing changes. `encode` returns `false`
+    /// for one that it cannot write.
+    pub fn push(
+        &mut self,
+        priority: Priority,
+        encode: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) -> Result<(), Refused> {
+        let share = |max: usize| match priority {
+            Priority::Normal => max.saturating_sub(max / 4),
+            Priority::High => max,
+        };
+        if self.spans >= share(self.limits.max_queue_size) {
+            return Err(Refused::QueueFull);
+        }
+        if self.open.is_empty() {
+            self.open = self.envelope.open();
+        }
+        let start = self.open.len();
+        let written = encode(&mut self.open);
+        let len = self.open.len().saturating_sub(start);
+        let alone = self.envelope.len().saturating_add(len);
+        if !written || alone > self.limits.max_export_batch_bytes {
+            self.open.truncate(start);
+            return Err(Refused::TooBig);
+        }
+        if self.bytes.saturating_add(len) > share(self.limits.max_queue_bytes) {
+            self.open.truncate(start);
+            return Err(Refused::QueueFull);
+        }
+        if self.open.len() > self.limits.max_export_batch_bytes {
+            let span = self.open.split_off(start);
+            self.seal();
+            self.open = self.envelope.open();
+            self.open.extend_from_slice(&span);
+        }
+        self.open_spans = self.open_spans.saturating_add(1);
+        self.spans = self.spans.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(len);
+        if self.open_spans >= self.limits.max_export_batch_size {
+            self.seal();
+        }
+        Ok(())
+    }
+
+    /// Ends the request that is being gathered, so that it can be sent.
+    pub fn seal(&mut self) {
+        if self.open_spans == 0 {
+            return;
+        }
+        let mut body = std::mem::take(&mut self.open);
+        let spans = std::mem::take(&mut self.open_spans);
+        let sealed = self.envelope.seal(&mut body);
+        debug_assert!(sealed, "a request is at most max_export_batch_bytes long");
+        self.sealed.push_back(Batch { body, spans });
+    }
+
+    /// Whether a whole request waits.
+    pub fn has_batch(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    /// Whether nothing waits (something may be in flight).
+    pub fn is_empty(&self) -> bool {
+        self.sealed.is_empty() && self.open_spans == 0
+    }
+
+    /// The oldest whole request.
+    pub fn pop(&mut self) -> Option<Batch> {
+        self.sealed.pop_front()
+    }
+
+    /// Stops counting a batch that was delivered or dropped.
+    pub fn settle(&mut self, batch: &Batch) {
+        let spans = batch.body.len().saturating_sub(self.envelope.len());
+        self.bytes = self.bytes.saturating_sub(spans);
+        self.spans = self.spans.saturating_sub(batch.spans);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::Resource;
+    use proptest::prelude::*;
+
+    fn queue(limits: Limits) -> Queue {
+        Queue::new(limits, Envelope::new(&Resource::default(), "s", "0"))
+    }
+
+    fn span(len: usize) -> impl FnOnce(&mut Vec<u8>) -> bool {
+        move |out| {
+            out.resize(out.len() + len, 1);
+            true
+        }
+    }
+
+    #[test]
+    fn a_request_is_whole_at_its_size_or_its_bytes() {
+        let head = queue(Limits::default()).envelope.len();
+        let limits = Limits {
+            max_export_batch_size: 3,
+            max_export_batch_bytes: head + 100,
+            ..Limits::default()
+        };
+        for (why, lens, want) in [
+            ("nothing", &[][..], &[][..]),
+            ("one waits", &[10], &[]),
+            ("three are one request", &[1, 2, 3], &[(3, 6)]),
+            ("the fourth waits", &[1, 2, 3, 4], &[(3, 6)]),
+            ("bytes end a request", &[60, 40, 1], &[(2, 100)]),
+            ("one that does not fit behind another", &[60, 41], &[(1, 60)]),
+            ("one that fits exactly", &[100, 1], &[(1, 100)]),
+        ] {
+            let mut queue = queue(limits.clone());
+            for len in lens {
+                queue.push(Priority::Normal, span(*len)).unwrap();
+            }
+            let batches: Vec<_> = std::iter::from_fn(|| queue.pop())
+                .map(|it| (it.spans, it.body.len() - head))
+                .collect();
+            assert_eq!(batches, want, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_alone_is_too_big() {
+        let mut queue = queue(Limits { max_export_batch_bytes: 1000, ..Limits::default() });
+        assert_eq!(queue.push(Priority::High, span(1000)), Err(Refused::TooBig));
+        assert_eq!(queue.push(Priority::High, |_| false), Err(Refused::TooBig));
+        assert!(queue.is_empty());
+        assert_eq!(queue.push(Priority::High, span(900)), Ok(()));
+    }
+
+    #[test]
+    fn a_quarter_is_kept_for_what_failed() {
+        let mut queue = queue(Limits { max_queue_size: 8, ..Limits::default() });
+        let taken = |queue: &mut Queue, priority| {
+            (0..20).filter(|_| queue.push(priority, span(1)).is_ok()).count()
+        };
+        assert_eq!(taken(&mut queue, Priority::Normal), 6);
+        assert_eq!(taken(&mut queue, Priority::High), 2);
+    }
+
+    proptest! {
+        /// A list of what was taken is the oracle; bounds hold with what is in flight.
+        #[test]
+        fn the_queue_agrees_with_a_list(
+            events in prop::collection::vec((0_u8..5, 0_usize..300, any::<bool>()), 0..300),
+            size in 1_usize..40, bytes in 100_usize..2000, batch in 1_usize..10,
+        ) {
+            let limits = Limits {
+                max_queue_size: size,
+                max_queue_bytes: bytes,
+                max_export_batch_size: batch,
+                max_export_batch_bytes: 1000,
+                ..Limits::default()
+            };
+            let mut queue = queue(limits);
+            let head = queue.envelope.len();
+            let mut held: Vec<usize> = Vec::new(); // lengths, oldest first
+            let mut sent = 0;
+            let mut flying: VecDeque<Batch> = VecDeque::new();
+            for (event, len, high) in events {
+                let priority = if high { Priority::High } else { Priority::Normal };
+                let share = |max: usize| if high { max } else { max - max / 4 };
+                match event {
+                    0..=1 => {
+                        let fits = held.len() < share(size) && held.iter().sum::<usize>() + len <= share(bytes);
+                        prop_assert_eq!(queue.push(priority, span(len)).is_ok(), fits);
+                        if fits { held.push(len); }
+                    }
+                    2 => queue.seal(),
+                    3 => if let Some(next) = queue.pop() {
+                        let want: usize = held[sent..sent + next.spans].iter().sum();
+                        prop_assert_eq!(next.body.len() - head, want);
+                        prop_assert!(next.spans <= batch && next.body.len() <= 1000);
+                        sent += next.spans;
+                        flying.push_back(next);
+                    },
+                    _ => if let Some(done) = flying.pop_front() {
+                        queue.settle(&done);
+                        held.drain(..done.spans);
+                        sent -= done.spans;
+                    },
+                }
+                prop_assert_eq!((queue.spans, queue.bytes), (held.len(), held.iter().sum()));
+                prop_assert_eq!(queue.is_empty(), sent == held.len());
+            }
+        }
+    }
+}

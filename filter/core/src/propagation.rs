@@ -63,9 +63,8 @@ pub fn extract<'a>(fields: &RequestFields<'a>, headers: Headers<'a>) -> Extracte
 /// The edits that leave exactly one valid `traceparent`, naming `span_id` as the parent,
 /// and the `tracestate` of `context`, untouched where it is right already.
 pub fn inject(context: &SpanContext<'_>, fields: &RequestFields<'_>) -> Vec<Edit> {
-    let SpanContext { trace_id, span_id, flags, tracestate } = context;
-    let parent = Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags };
-    let mut edits = vec![Edit::Replace(traceparent::NAME, parent.to_bytes())];
+    let tracestate = &context.tracestate;
+    let mut edits = vec![Edit::Replace(traceparent::NAME, to_traceparent(context))];
     if tracestate.is_empty() {
         if fields.tracestate.is_present() {
             edits.push(Edit::Remove(tracestate::NAME));
@@ -74,6 +73,12 @@ pub fn inject(context: &SpanContext<'_>, fields: &RequestFields<'_>) -> Vec<Edit
         edits.push(Edit::Replace(tracestate::NAME, tracestate.to_vec()));
     }
     edits
+}
+
+/// The `traceparent` value of a context.
+pub fn to_traceparent(context: &SpanContext<'_>) -> Vec<u8> {
+    let SpanContext { trace_id, span_id, flags, tracestate: _ } = context;
+    Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags }.to_bytes()
 }
 
 /// Whether a `traceparent` value still is the one that [`inject`] wrote.

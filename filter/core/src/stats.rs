@@ -1,1 +1,152 @@
-//! stats
+//! hopspan's own counters and gauges: their names are part of the public interface.
+
+/// How a stat moves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StatKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down; the workers' parts add up.
+    Gauge,
+    /// The same in every worker: set, never added.
+    Level,
+}
+
+macro_rules! stats {
+    ($($stat:ident $kind:ident $name:literal $meaning:literal)*) => {
+        /// One of hopspan's own stats.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[repr(usize)]
+        pub enum Stat {
+            $(#[doc = $meaning] $stat),*
+        }
+
+        impl Stat {
+            /// All stats, each at the place that its discriminant names.
+            pub const ALL: [Self; COUNT] = [$(Self::$stat),*];
+
+            /// The name under which the host knows it; tags as `.key=.=value;.`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$stat => $name),* }
+            }
+
+            /// One sentence for people.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$stat => $meaning),* }
+            }
+
+            /// How it moves.
+            pub fn kind(self) -> StatKind {
+                match self { $(Self::$stat => StatKind::$kind),* }
+            }
+        }
+
+        const COUNT: usize = [$(Stat::$stat),*].len();
+    };
+}
+
+stats! {
+    SpansCreated Counter "hopspan.spans.created" "Spans that were finished while being recorded."
+    SpansExported Counter "hopspan.spans.exported" "Spans that the collector said it took."
+    DroppedQueueFull Counter "hopspan.spans.dropped.reason=.=queue_full;.;" "Spans that found the queue full."
+    DroppedTooBig Counter "hopspan.spans.dropped.reason=.=too_big;.;" "Spans larger than a request may be."
+    DroppedNonRetryable Counter "hopspan.spans.dropped.reason=.=non_retryable;.;" "Spans that the collector refused for good."
+    DroppedRetryExhausted Counter "hopspan.spans.dropped.reason=.=retry_exhausted;.;" "Spans given up after trying for retry.max_elapsed_ms, or at once where retry is off."
+    DroppedPartialSuccess Counter "hopspan.spans.dropped.reason=.=partial_success;.;" "Spans that the collector rejected out of a request that it took."
+    DroppedShutdown Counter "hopspan.spans.dropped.reason=.=shutdown;.;" "Spans left when their configuration ended."
+    SpansQueued Gauge "hopspan.spans.queued" "Spans that wait to be sent, or sent again."
+    SpansInFlight Gauge "hopspan.spans.in_flight" "Spans sent, not answered yet."
+    RequestsOk Counter "hopspan.export.requests.outcome=.=ok;.;" "Export requests that were taken whole."
+    RequestsPartialSuccess Counter "hopspan.export.requests.outcome=.=partial_success;.;" "Export requests that were taken in part."
+    RequestsRetryable Counter "hopspan.export.requests.outcome=.=retryable;.;" "Export requests answered 429, 502, 503 or 504."
+    RequestsRejected Counter "hopspan.export.requests.outcome=.=rejected;.;" "Export requests answered otherwise."
+    RequestsFailed Counter "hopspan.export.requests.outcome=.=failed;.;" "Export requests that could not be sent or got no answer."
+    ExportBytes Counter "hopspan.export.bytes" "Bytes of export requests handed to the proxy, each try counted."
+    ExportRetries Counter "hopspan.export.retries" "Export requests that were sent again."
+    ExportBackoffMs Counter "hopspan.export.backoff_ms" "Milliseconds of back-off that were begun."
+    ContextStarted Counter "hopspan.context.started" "Requests that began a trace here."
+    ContextContinued Counter "hopspan.context.continued" "Requests whose caller's trace went on."
+    ContextInvalid Counter "hopspan.context.invalid" "Requests whose trace headers broke their grammar."
+    ContextUntrusted Counter "hopspan.context.untrusted" "Requests whose context was not trusted to decide."
+    SamplingSampled Counter "hopspan.sampling.sampled" "Requests that were sampled."
+    SamplingDropped Counter "hopspan.sampling.dropped" "Requests that were not sampled."
+    ConfigUnknownKeys Level "hopspan.config.unknown_keys" "Keys of the running configuration that this version does not know."
+    Redactions Counter "hopspan.redactions" "Values that were masked in spans."
+    NativeTracing Counter "hopspan.native_tracing" "Requests, of the first on each worker, whose traceparent the proxy's own tracer overwrote."
+    Degraded Counter "hopspan.degraded" "Host calls that failed where they should not; the request went through."
+}
+
+/// The stats of one configuration in one worker.
+#[derive(Debug)]
+pub struct Stats {
+    now: [i64; COUNT],
+    told: [i64; COUNT],
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { now: [0; COUNT], told: [0; COUNT] }
+    }
+}
+
+impl Stats {
+    /// Moves a stat; only gauges may move down.
+    pub fn add(&mut self, stat: Stat, by: i64) {
+        debug_assert!(by >= 0 || stat.kind() == StatKind::Gauge, "{stat:?} went down");
+        if let Some(value) = self.now.get_mut(stat as usize) {
+            *value = value.saturating_add(by);
+        }
+    }
+
+    /// Adds one.
+    pub fn count(&mut self, stat: Stat) {
+        self.add(stat, 1);
+    }
+
+    /// Where a stat stands.
+    pub fn get(&self, stat: Stat) -> i64 {
+        self.now.get(stat as usize).copied().unwrap_or_default()
+    }
+
+    /// Tells how much each stat has moved since it was last told.
+    pub fn drain(&mut self, mut tell: impl FnMut(Stat, i64)) {
+        for ((stat, now), told) in Stat::ALL.into_iter().zip(&self.now).zip(&mut self.told) {
+            let by = now.saturating_sub(*told);
+            if by != 0 {
+                tell(stat, by);
+                *told = *now;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stat_stands_at_its_own_place_under_its_own_name() {
+        for (place, stat) in Stat::ALL.into_iter().enumerate() {
+            assert_eq!(stat as usize, place);
+            assert!(stat.name().starts_with("hopspan."), "{stat:?}");
+            let same = Stat::ALL.into_iter().filter(|it| it.name() == stat.name()).count();
+            assert_eq!(same, 1, "{stat:?}");
+        }
+    }
+
+    #[test]
+    fn movements_are_told_once() {
+        let told = |stats: &mut Stats| {
+            let mut list = Vec::new();
+            stats.drain(|stat, by| list.push((stat, by)));
+            list
+        };
+        let mut stats = Stats::default();
+        stats.count(Stat::SpansCreated);
+        stats.add(Stat::SpansQueued, 3);
+        assert_eq!(told(&mut stats), [(Stat::SpansCreated, 1), (Stat::SpansQueued, 3)]);
+        stats.add(Stat::SpansQueued, -2);
+        assert_eq!(told(&mut stats), [(Stat::SpansQueued, -2)]);
+        assert_eq!(told(&mut stats), []);
+        assert_eq!(stats.get(Stat::SpansQueued), 1);
+    }
+}

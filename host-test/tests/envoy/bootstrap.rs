@@ -90,8 +90,10 @@ impl Setup {
         } else {
             json!([self.listener(wasm, directory)])
         };
-        let mut clusters =
-            vec![cluster(UPSTREAM, Some(self.upstream), self.upstream_http2), cluster(EMPTY, None, false)];
+        let mut clusters = vec![
+            cluster(UPSTREAM, Some(self.upstream), self.upstream_http2),
+            cluster(EMPTY, None, false),
+        ];
         clusters.extend(self.collector.map(|it| cluster(COLLECTOR, Some(it), false)));
         let mut bootstrap = json!({
             "node": { "id": "node", "cluster": "tests" },

@@ -59,7 +59,7 @@ impl Client {
     ///
     /// When the connection is refused.
     pub(crate) async fn try_http1(address: SocketAddr) -> io::Result<Self> {
-        let stream = TokioIo::new(TcpStream::connect(address).await?);
+        let stream = TokioIo::new(connect(address).await?);
         let (sender, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
         let connection = tokio::spawn(connection).abort_handle();
         Ok(Self { sender: Sender::Http1(sender), connection })
@@ -67,7 +67,7 @@ impl Client {
 
     /// Connects for HTTP/2, without asking whether the other side speaks it.
     pub(crate) async fn http2(address: SocketAddr) -> Self {
-        let stream = TokioIo::new(TcpStream::connect(address).await.expect("a connection"));
+        let stream = TokioIo::new(connect(address).await.expect("a connection"));
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), stream).await.expect("an HTTP/2 connection");
         let connection = tokio::spawn(connection).abort_handle();
@@ -159,13 +159,20 @@ pub(crate) fn with(
     request
 }
 
+/// Connects, for segments that go out at once: timings must not wait for acknowledgements.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 fn request(method: Method, path: &str, body: Body) -> Request<Body> {
     Request::builder().method(method).uri(path).body(body).expect("a request")
 }
 
 /// Connects and writes bytes, which may be anything.
 pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let mut stream = connect(address).await.expect("a connection");
     stream.write_all(bytes).await.expect("bytes on the way");
     stream
 }

@@ -12,17 +12,10 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// # Panics
 ///
 /// When there is none in time, naming `what` was waited for.
-#[track_caller]
-pub(crate) fn poll<T>(
-    what: &str,
-    probe: impl AsyncFnMut() -> Option<T>,
-) -> impl Future<Output = T> {
-    let caller = std::panic::Location::caller();
-    async move {
-        match poll_or_none(probe).await {
-            Some(found) => found,
-            None => panic!("waited in vain for {what} ({caller})"),
-        }
+pub(crate) async fn poll<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    match poll_or_none(probe).await {
+        Some(found) => found,
+        None => panic!("waited in vain for {what}"),
     }
 }
 
@@ -43,13 +36,9 @@ pub(crate) async fn poll_or_none<T>(mut probe: impl AsyncFnMut() -> Option<T>) -
 /// # Panics
 ///
 /// When it does not come in time, naming `what` was waited for.
-#[track_caller]
-pub(crate) fn within<T>(what: &str, event: impl Future<Output = T>) -> impl Future<Output = T> {
-    let caller = std::panic::Location::caller();
-    async move {
-        match timeout(LIMIT, event).await {
-            Ok(it) => it,
-            Err(_) => panic!("waited in vain for {what} ({caller})"),
-        }
+pub(crate) async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match timeout(LIMIT, event).await {
+        Ok(it) => it,
+        Err(_) => panic!("waited in vain for {what}"),
     }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::bootstrap::{ACCESS_LOG, LISTENER, LISTENERS_FILE, Setup};
 use crate::client::{Client, get};
-use crate::deadline::poll;
+use crate::deadline::{poll, poll_or_none};
 use crate::stats::Stats;
 
 /// An Envoy that is ready for requests. Ends with the value.
@@ -62,10 +62,11 @@ impl Proxy {
         // Envoy writes the file when the admin interface listens.
         let admin_file = files.join("admin");
         let read_admin = || fs::read_to_string(&admin_file).ok()?.trim().parse::<SocketAddr>().ok();
-        let admin = poll("Envoy's admin address", async || match process.child.try_wait().unwrap() {
-            Some(status) => Some(Err(status)),
-            None => read_admin().map(Ok),
-        });
+        let admin =
+            poll("Envoy's admin address", async || match process.child.try_wait().unwrap() {
+                Some(status) => Some(Err(status)),
+                None => read_admin().map(Ok),
+            });
         let admin = match admin.await {
             Ok(admin) => admin,
             Err(status) => return Err(Refused { status, log: process.log() }),
@@ -103,19 +104,30 @@ impl Proxy {
 
     /// Waits for `count` lines of the access log.
     pub(crate) async fn access_log(&self, count: usize) -> Vec<Value> {
-        let file = self.directory.path().join(ACCESS_LOG);
         poll(&format!("{count} lines of Envoy's access log"), async || {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            let lines: Vec<Value> =
-                text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            let lines = self.access_log_now();
             (lines.len() >= count).then_some(lines)
         })
         .await
     }
 
+    /// Waits for the access log's line of the request with this path.
+    pub(crate) async fn access_log_of(&self, path: &str) -> Value {
+        poll(&format!("{path} in Envoy's access log"), async || {
+            self.access_log_now().into_iter().find(|it| it["path"] == path)
+        })
+        .await
+    }
+
+    fn access_log_now(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.directory.path().join(ACCESS_LOG)).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Envoy's counters and gauges, as they are now.
     pub(crate) async fn stats(&self) -> Stats {
-        let text = fetch(self.admin, "/stats?format=json").await.expect("the admin interface answers");
+        let text =
+            fetch(self.admin, "/stats?format=json").await.expect("the admin interface answers");
         Stats::parse(&text)
     }
 
@@ -138,15 +150,13 @@ impl Proxy {
 
     /// Waits until hopspan has made `created` spans, and has none of them left.
     pub(crate) async fn at_rest(&self, created: i64) -> Stats {
-        let stats = self
-            .stats_when(&format!("{created} spans created and none waiting"), |it| {
-                it.hopspan("spans.created") == created
-                    && it.hopspan("spans.queued") == 0
-                    && it.hopspan("spans.in_flight") == 0
-                    && it.unaccounted_spans() == 0
-            })
-            .await;
-        stats
+        self.stats_when(&format!("{created} spans created and none waiting"), |it| {
+            it.hopspan("spans.created") == created
+                && it.hopspan("spans.queued") == 0
+                && it.hopspan("spans.in_flight") == 0
+                && it.unaccounted_spans() == 0
+        })
+        .await
     }
 
     /// Replaces the listener, as a control plane would.
@@ -188,7 +198,8 @@ impl Process {
         let child = Command::new(&envoy)
             .args(["--concurrency", &workers.to_string()])
             // Hot restart would leave a file in shared memory.
-            .args(["--disable-hot-restart", "--log-level", "info", "--log-format", "[%l][%n] %v"])
+            .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
             .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
             .arg("--admin-address-path")
             .arg(directory.join("admin"))

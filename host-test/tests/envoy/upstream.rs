@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::channel::Channel;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::header::HeaderMap;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -40,11 +41,11 @@ pub(crate) enum Answer {
         /// The status code.
         status: u16,
         /// Headers.
-        headers: HeaderMap,
+        headers: Vec<Field>,
         /// The body.
         body: &'static [u8],
-        /// Trailers.
-        trailers: Option<HeaderMap>,
+        /// Trailers, if any.
+        trailers: Vec<Field>,
     },
     /// Closes the connection instead of an answer.
     Close,
@@ -53,6 +54,9 @@ pub(crate) enum Answer {
     /// Answers 101 and then sends back what comes.
     Upgrade,
 }
+
+/// Name and value of a header or trailer.
+pub(crate) type Field = (&'static str, String);
 
 /// A request, as the service received it.
 #[derive(Clone, Debug)]
@@ -93,23 +97,14 @@ impl Upstream {
 impl Answer {
     /// Answers at once.
     pub(crate) fn status(status: u16) -> Self {
-        Self::Reply {
-            after: Duration::ZERO,
-            status,
-            headers: HeaderMap::new(),
-            body: b"hello",
-            trailers: None,
-        }
+        let (headers, trailers) = (Vec::new(), Vec::new());
+        Self::Reply { after: Duration::ZERO, status, headers, body: b"hello", trailers }
     }
 
     /// Answers 200 after a time.
     pub(crate) fn after(after: Duration) -> Self {
-        match Self::status(200) {
-            Self::Reply { status, headers, body, trailers, .. } => {
-                Self::Reply { after, status, headers, body, trailers }
-            }
-            other => other,
-        }
+        let (headers, trailers) = (Vec::new(), Vec::new());
+        Self::Reply { after, status: 200, headers, body: b"hello", trailers }
     }
 
     /// Ends a gRPC call with a status code in the trailers, after one message.
@@ -117,21 +112,23 @@ impl Answer {
         Self::Reply {
             after: Duration::ZERO,
             status: 200,
-            headers: fields(&[("content-type", "application/grpc")]),
+            headers: vec![("content-type", "application/grpc".to_owned())],
             body: GRPC_MESSAGE,
-            trailers: Some(fields(&[("grpc-status", &code.to_string())])),
+            trailers: vec![("grpc-status", code.to_string())],
         }
     }
 
     /// Ends a gRPC call with a status code in the headers, which are all of the response.
     pub(crate) fn grpc_trailers_only(code: u32) -> Self {
-        let code = code.to_string();
         Self::Reply {
             after: Duration::ZERO,
             status: 200,
-            headers: fields(&[("content-type", "application/grpc"), ("grpc-status", &code)]),
+            headers: vec![
+                ("content-type", "application/grpc".to_owned()),
+                ("grpc-status", code.to_string()),
+            ],
             body: b"",
-            trailers: None,
+            trailers: Vec::new(),
         }
     }
 }
@@ -198,6 +195,8 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let service = service.clone();
+        // Timings must not wait for acknowledgements.
+        let _ = stream.set_nodelay(true);
         connections.spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().max_headers(200);
@@ -218,16 +217,24 @@ impl Service {
                 let _ = request.into_body().collect().await;
                 sleep(after).await;
                 let body = Full::new(Bytes::from_static(body)).map_err(|it| match it {});
-                let trailers = async move { trailers.map(Ok) };
-                let mut response = Response::new(body.with_trailers(trailers).boxed());
+                let mut response = Response::new(if trailers.is_empty() {
+                    body.boxed()
+                } else {
+                    body.with_trailers(async { Some(Ok(fields(trailers))) }).boxed()
+                });
                 *response.status_mut() = status.try_into().unwrap();
-                *response.headers_mut() = headers;
+                *response.headers_mut() = fields(headers);
                 Ok(response)
             }
             Answer::Close => Err(closed()),
             Answer::Cut => {
-                let frames = [Ok(Frame::data(Bytes::from_static(b"half of it"))), Err(closed())];
-                let body = StreamBody::new(Slowly(frames.into_iter().collect()));
+                let (mut sender, body) = Channel::new(1);
+                tokio::spawn(async move {
+                    let _ = sender.send_data(Bytes::from_static(b"half of it")).await;
+                    // The half is on its way before the end is.
+                    sleep(Duration::from_millis(20)).await;
+                    sender.abort(closed());
+                });
                 Ok(Response::builder().header("content-length", 20).body(body.boxed()).unwrap())
             }
             Answer::Upgrade => {
@@ -262,6 +269,9 @@ fn closed() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionReset)
 }
 
-fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
-    fields.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+fn fields(fields: Vec<Field>) -> HeaderMap {
+    fields
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+        .collect()
 }

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The one entry point: builds, checks and shows hopspan. Each word below is one thing that a
+# laptop and CI do in the same way; `test` is made of the small ones.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+called_from=$PWD
+
+# shellcheck source=scripts/step.sh
+source "$root/scripts/step.sh"
+# shellcheck source=scripts/packages.sh
+source "$root/scripts/packages.sh"
+# shellcheck source=scripts/rust.sh
+source "$root/scripts/rust.sh"
+# shellcheck source=scripts/wasm.sh
+source "$root/scripts/wasm.sh"
+# shellcheck source=scripts/envoy.sh
+source "$root/scripts/envoy.sh"
+# shellcheck source=scripts/checks.sh
+source "$root/scripts/checks.sh"
+# shellcheck source=scripts/fuzz.sh
+source "$root/scripts/fuzz.sh"
+# shellcheck source=scripts/doctor.sh
+source "$root/scripts/doctor.sh"
+
+word_help() {
+    cat <<'TEXT'
+hopspan: distributed tracing for Envoy-compatible proxies
+
+usage: ./build.sh WORD
+
+  demo             start a small mesh of real Envoys and show its traces; Ctrl-C ends it
+                   (demo --check: some seconds without a terminal; demo --help: its options)
+  test             everything that a change must pass
+  wasm             build dist/hopspan.wasm
+  check FILE       judge a hopspan configuration
+  doctor           say what is here, what is missing, and the command that installs it
+  fuzz [TARGET] [SECONDS]
+                   fuzz one target or all of them, 60 seconds each unless said otherwise
+  test-versions    the tests in real Envoy, on the oldest and the newest supported one
+  clean            remove all that this script made: target/ and dist/
+
+what `test` is made of, in this order:
+  fmt  lint  shell  docs  deny  unit  browser  wasm  host  envoy  schema  demo --check  fuzz (short)
+
+slow ones, not in `test`:
+  reproducible     build the module again in another directory and compare the bytes
+
+environment:
+  HOPSPAN_VERBOSE=1         show what each step prints (it is in target/log/ in any case)
+  HOPSPAN_ENVOY=PATH        the Envoy to test with; else `envoy` on PATH, else the pinned one
+  HOPSPAN_WASM_TOOLCHAIN=debian
+                            build the module with Debian's compiler and a standard library of
+                            its own, even when the active toolchain could
+TEXT
+}
+
+word_clean() {
+    step clean "remove target/ and dist/" \
+        rm -rf -- "$root/target" "$root/dist" "$root/filter/core/fuzz/target"
+    rm -rf -- "$root/target" # the log of this very step
+}
+
+main() {
+    local word=${1:-help}
+    shift || true
+    cd -- "$root"
+    case $word in
+        help | -h | --help) word_help ;;
+        demo | check | fuzz) "word_$word" "$@" ;;
+        test | wasm | doctor | test-versions | clean | reproducible | \
+            fmt | lint | shell | docs | deny | unit | browser | host | envoy | schema)
+            (($# == 0)) || usage "$word takes no arguments, not \"$1\""
+            "word_${word//-/_}"
+            ;;
+        *)
+            printf 'build.sh: there is no word "%s"\n\n' "$word" >&2
+            word_help >&2
+            exit 2
+            ;;
+    esac
+}
+
+main "$@"

@@ -1,0 +1,100 @@
+//! `resource_attributes`: what else is said about where spans come from.
+
+use super::kind::{Kind, integer};
+use super::reader::Reader;
+use super::text::LONGEST;
+use crate::encode::Value as Attribute;
+use serde_json::{Map, Value, json};
+
+/// Attributes by key, which have keys of their own or are hopspan's excepted.
+pub(super) struct Attributes;
+
+/// Most attributes: OpenTelemetry's limit for anything that has attributes.
+pub(super) const MOST: usize = 128;
+
+/// Attributes that have a key of their own in the document.
+pub(super) const OF_SERVICE: [(&str, &str); 4] = [
+    ("service.name", "service.name"),
+    ("service.namespace", "service.namespace"),
+    ("service.version", "service.version"),
+    ("service.instance.id", "service.instance_id"),
+];
+
+/// Attributes with this prefix say what made the spans, and that is hopspan.
+pub(super) const OF_SDK: &str = "telemetry.sdk.";
+
+const EXPECTED: &str = "an object of strings, numbers and booleans, 128 at most";
+
+impl Kind for Attributes {
+    type Value = Vec<(String, Attribute)>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let Some(object) = found.as_object().filter(|it| it.len() <= MOST) else {
+            reader.wrong(EXPECTED, found);
+            return None;
+        };
+        let attribute = |(key, found): (&String, &Value)| {
+            reader.at(key, |reader| {
+                let value = attribute(key, found, reader)?;
+                Some((key.clone(), value))
+            })
+        };
+        Some(object.iter().filter_map(attribute).collect())
+    }
+
+    fn write(value: &Self::Value) -> Option<Value> {
+        let json = |value: &Attribute| match value {
+            Attribute::Text(text) => json!(text),
+            Attribute::Integer(number) => json!(number),
+            Attribute::Float(number) => json!(number),
+            Attribute::Flag(flag) => json!(flag),
+        };
+        Some(value.iter().map(|(key, it)| (key.clone(), json(it))).collect::<Map<_, _>>().into())
+    }
+
+    fn schema() -> Value {
+        let reserved: Vec<_> = OF_SERVICE.iter().map(|(key, _)| key).collect();
+        json!({
+            "type": "object",
+            "maxProperties": MOST,
+            "propertyNames": {
+                "minLength": 1,
+                "maxLength": LONGEST,
+                "not": { "anyOf": [{ "enum": reserved }, { "pattern": r"^telemetry\.sdk\." }] },
+            },
+            "additionalProperties": {
+                "type": ["string", "number", "boolean"],
+                "maxLength": LONGEST,
+            },
+        })
+    }
+}
+
+fn attribute(key: &str, found: &Value, reader: &mut Reader<'_>) -> Option<Attribute> {
+    if let Some((_, instead)) = OF_SERVICE.iter().find(|(it, _)| *it == key) {
+        reader.problem(format!("must be written as the key {instead}"));
+        return None;
+    }
+    if key.starts_with(OF_SDK) {
+        reader.problem("is set by hopspan alone");
+        return None;
+    }
+    if key.is_empty() || key.chars().count() > LONGEST {
+        reader.problem("must have a key of 1 to 1024 characters");
+        return None;
+    }
+    let value = match found {
+        Value::String(text) if text.chars().count() <= LONGEST => {
+            Some(Attribute::Text(text.clone()))
+        }
+        Value::Bool(flag) => Some(Attribute::Flag(*flag)),
+        Value::Number(_) => {
+            integer(found).map(Attribute::Integer).or(found.as_f64().map(Attribute::Float))
+        }
+        _ => None,
+    };
+    if value.is_none() {
+        reader.wrong("a text of at most 1024 characters, a number, true or false", found);
+    }
+    value
+}

@@ -1,0 +1,82 @@
+//! Keys that belong together: declared once, with everything that is to be said of them.
+
+/// Declares a group of keys: what each means, its kind and its default.
+///
+/// From this come the struct that holds the settings, their reader, the effective
+/// configuration and the JSON Schema, so that none can forget a key.
+macro_rules! group {
+    (
+        $(#[doc = $about:literal])+
+        struct $name:ident {
+            $( $(#[doc = $meaning:literal])+ $key:ident: $kind:ty = $default:expr, )+
+        }
+    ) => {
+        $(#[doc = $about])+
+        pub(in crate::config) struct $name {
+            $( $(#[doc = $meaning])+ pub(in crate::config) $key: Setting<$kind>, )+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $key: Setting::default($default), )+ }
+            }
+        }
+
+        impl Kind for $name {
+            type Value = Self;
+
+            fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                let Some(object) = found.as_object() else {
+                    reader.wrong("an object", found);
+                    return None;
+                };
+                let it = Self {
+                    $( $key: Setting::read(
+                        object.get(stringify!($key)), stringify!($key), $default, reader,
+                    ), )+
+                };
+                for key in object.keys() {
+                    if ![$( stringify!($key) ),+].contains(&key.as_str()) {
+                        reader.at(key, Reader::unknown);
+                    }
+                }
+                Some(it)
+            }
+
+            fn write(it: &Self) -> Option<Value> {
+                let mut object = Map::new();
+                $( if let Some(value) = <$kind>::write(&it.$key.value) {
+                    object.insert(stringify!($key).to_owned(), value);
+                } )+
+                Some(Value::Object(object))
+            }
+
+            fn schema() -> Value {
+                let mut keys = Map::new();
+                $( keys.insert(
+                    stringify!($key).to_owned(),
+                    described(
+                        <$kind>::schema(),
+                        concat!($($meaning),+),
+                        <$kind>::write(&$default),
+                    ),
+                ); )+
+                json!({
+                    "type": "object",
+                    "description": concat!($($about),+).trim(),
+                    "properties": keys,
+                    "additionalProperties": false,
+                })
+            }
+
+            fn paths(path: &str, out: &mut Vec<String>) {
+                let separator = if path.is_empty() { "" } else { "." };
+                if !path.is_empty() {
+                    out.push(path.to_owned());
+                }
+                $( <$kind>::paths(&format!("{path}{separator}{}", stringify!($key)), out); )+
+            }
+        }
+    };
+}
+pub(super) use group;

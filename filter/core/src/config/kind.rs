@@ -1,0 +1,218 @@
+//! Kinds of values: how each is read, checked, written and described.
+
+use super::reader::Reader;
+use serde_json::{Value, json};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// What kind of value a key has.
+pub(super) trait Kind {
+    /// The checked value.
+    type Value;
+
+    /// Checks what was found; `None` after noting what is wrong with it.
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value>;
+
+    /// The value as a document would have it, without secrets; `None` if there is none.
+    fn write(value: &Self::Value) -> Option<Value>;
+
+    /// The JSON Schema that allows what [`Kind::read`] takes.
+    fn schema() -> Value;
+
+    /// Adds the paths of all keys from here on.
+    fn paths(path: &str, out: &mut Vec<String>) {
+        out.push(path.to_owned());
+    }
+}
+
+/// A key's value, with its origin.
+pub(super) struct Setting<K: Kind> {
+    /// The value.
+    pub(super) value: K::Value,
+    /// Whether somebody wrote it; a default otherwise.
+    pub(super) written: bool,
+}
+
+impl<K: Kind> Setting<K> {
+    pub(super) fn default(value: K::Value) -> Self {
+        Self { value, written: false }
+    }
+
+    /// Reads what stands under `key`, if anything does.
+    pub(super) fn read(
+        found: Option<&Value>,
+        key: &str,
+        default: K::Value,
+        reader: &mut Reader<'_>,
+    ) -> Self {
+        match found.and_then(|found| reader.at(key, |reader| K::read(found, reader))) {
+            Some(value) => Self { value, written: true },
+            None => Self::default(default),
+        }
+    }
+}
+
+/// `true` or `false`.
+pub(super) struct Flag;
+
+/// A whole number of things or bytes.
+pub(super) struct Count<const MIN: i64, const MAX: i64>;
+
+/// A whole number of milliseconds.
+pub(super) struct Millis<const MIN: i64, const MAX: i64>;
+
+/// A whole number of milliseconds, of which 0 means no limit.
+pub(super) struct MillisOrNone<const MAX: i64>;
+
+/// A share of 1.
+pub(super) struct Share;
+
+/// One of a few words.
+pub(super) struct OneOf<T>(PhantomData<T>);
+
+/// A type whose values have words.
+pub(super) trait Words: Copy + PartialEq + 'static {
+    /// Each value and its word.
+    const ALL: &'static [(&'static str, Self)];
+}
+
+// === impl Kind ===
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<bool> {
+        let flag = found.as_bool();
+        if flag.is_none() {
+            reader.wrong("true or false", found);
+        }
+        flag
+    }
+
+    fn write(value: &bool) -> Option<Value> {
+        Some(Value::Bool(*value))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> Kind for Count<MIN, MAX> {
+    type Value = usize;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<usize> {
+        within::<MIN, MAX>(found, reader).and_then(|it| usize::try_from(it).ok())
+    }
+
+    fn write(value: &usize) -> Option<Value> {
+        Some(json!(value))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> Kind for Millis<MIN, MAX> {
+    type Value = Duration;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Duration> {
+        within::<MIN, MAX>(found, reader).map(Duration::from_millis)
+    }
+
+    fn write(value: &Duration) -> Option<Value> {
+        u64::try_from(value.as_millis()).ok().map(Value::from)
+    }
+
+    fn schema() -> Value {
+        Count::<MIN, MAX>::schema()
+    }
+}
+
+impl<const MAX: i64> Kind for MillisOrNone<MAX> {
+    type Value = Option<Duration>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Option<Duration>> {
+        let duration = Millis::<0, MAX>::read(found, reader)?;
+        Some((!duration.is_zero()).then_some(duration))
+    }
+
+    fn write(value: &Option<Duration>) -> Option<Value> {
+        Millis::<0, MAX>::write(&value.unwrap_or_default())
+    }
+
+    fn schema() -> Value {
+        Count::<0, MAX>::schema()
+    }
+}
+
+impl Kind for Share {
+    type Value = f64;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<f64> {
+        let share = found.as_f64().filter(|it| (0.0..=1.0).contains(it));
+        if share.is_none() {
+            reader.wrong("0 to 1", found);
+        }
+        share
+    }
+
+    fn write(value: &f64) -> Option<Value> {
+        Some(json!(value))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+impl<T: Words> Kind for OneOf<T> {
+    type Value = T;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<T> {
+        let is = |(word, _): &&(&str, T)| found.as_str() == Some(*word);
+        if let Some((_, value)) = T::ALL.iter().find(is) {
+            return Some(*value);
+        }
+        let words: Vec<_> = T::ALL.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        reader.wrong(&alternatives(&words), found);
+        None
+    }
+
+    fn write(value: &T) -> Option<Value> {
+        T::ALL.iter().find(|(_, it)| it == value).map(|(word, _)| json!(word))
+    }
+
+    fn schema() -> Value {
+        let words: Vec<_> = T::ALL.iter().map(|(word, _)| word).collect();
+        json!({ "enum": words })
+    }
+}
+
+/// A number without fraction. `1000.0` is one, because a Struct has no others.
+pub(super) fn integer(found: &Value) -> Option<i64> {
+    /// Beyond, a floating-point number has no ones.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and not beyond 2^53")]
+    let whole = |it: f64| (it.fract() == 0.0 && it.abs() <= EXACT).then_some(it as i64);
+    found.as_i64().or_else(|| found.as_f64().and_then(whole))
+}
+
+fn within<const MIN: i64, const MAX: i64>(found: &Value, reader: &mut Reader<'_>) -> Option<u64> {
+    let number = integer(found).filter(|it| (MIN..=MAX).contains(it));
+    if number.is_none() {
+        let whole = if found.is_f64() { "a whole number, " } else { "" };
+        reader.wrong(&format!("{whole}{MIN} to {MAX}"), found);
+    }
+    number.and_then(|it| u64::try_from(it).ok())
+}
+
+/// `a`, `a or b`, `a, b or c`
+fn alternatives(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+    }
+}

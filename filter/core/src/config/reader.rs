@@ -1,0 +1,124 @@
+//! The place in a document where its reader is, and what it noticed on its way.
+
+use super::Problem;
+use super::keys::Document;
+use super::nearest;
+use serde_json::Value;
+
+/// Goes through a document and keeps notes.
+pub(super) struct Reader<'a> {
+    /// A variable of the environment, for `${NAME}`.
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    /// What is wrong, in the order of the keys.
+    pub(super) problems: Vec<Problem>,
+    /// Paths of keys that are none of hopspan's.
+    pub(super) unknown: Vec<String>,
+    path: String,
+}
+
+/// The most characters of a document's own text in a message.
+const QUOTED: usize = 60;
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { env, problems: Vec::new(), unknown: Vec::new(), path: String::new() }
+    }
+
+    /// Reads what stands under `key`.
+    pub(super) fn at<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let parent = self.path.len();
+        let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-');
+        if key.is_empty() || !key.chars().all(plain) {
+            self.path.push('[');
+            self.path.push_str(&quoted(key));
+            self.path.push(']');
+        } else {
+            if parent > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(&shortened(key));
+        }
+        let it = read(self);
+        self.path.truncate(parent);
+        it
+    }
+
+    /// Notes that the value here is not `expected`.
+    pub(super) fn wrong(&mut self, expected: &str, found: &Value) {
+        self.problem(format!("must be {expected}, not {}", named(found)));
+    }
+
+    /// The same for a value that must not be shown.
+    pub(super) fn wrong_secret(&mut self, expected: &str, found: &Value) {
+        let found = match found {
+            Value::String(_) => "the hidden text that is there",
+            Value::Number(_) => "a number",
+            it => return self.wrong(expected, it),
+        };
+        self.problem(format!("must be {expected}, not {found}"));
+    }
+
+    /// Notes a problem here.
+    pub(super) fn problem(&mut self, message: impl Into<String>) {
+        let path = if self.path.is_empty() { "document" } else { &self.path };
+        self.problems.push(Problem { path: path.to_owned(), message: message.into() });
+    }
+
+    /// Notes a problem at `path`, after reading.
+    pub(super) fn problem_at(&mut self, path: &str, message: String) {
+        self.problems.push(Problem { path: path.to_owned(), message });
+    }
+
+    /// Notes that the key here is none of hopspan's.
+    pub(super) fn unknown(&mut self) {
+        self.unknown.push(self.path.clone());
+    }
+
+    /// Makes a problem of every unknown key.
+    pub(super) fn refuse_unknown_keys(&mut self) {
+        let known = Document::paths();
+        for path in std::mem::take(&mut self.unknown) {
+            let hint = hint(&path, &known);
+            self.problem_at(&path, format!("is no key of hopspan{hint}"));
+        }
+    }
+
+    /// A line for each unknown key, but not for thousands of them.
+    pub(super) fn unknown_keys(&self) -> Vec<String> {
+        const LINES: usize = 20;
+        let known = Document::paths();
+        let line = |path: &String| format!("{path}: is no key of hopspan{}", hint(path, &known));
+        let mut lines: Vec<_> = self.unknown.iter().take(LINES).map(line).collect();
+        let more = self.unknown.len().saturating_sub(LINES);
+        if more > 0 {
+            lines.push(format!("{more} more keys are none of hopspan's"));
+        }
+        lines
+    }
+}
+
+fn hint(path: &str, known: &[String]) -> String {
+    nearest::key(path, known).map(|it| format!("; is it {it}?")).unwrap_or_default()
+}
+
+/// A value as messages show it. Objects and lists are not shown: there could be a secret in them.
+fn named(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) => quoted(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// Somebody's text on one line, in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    Value::from(shortened(text)).to_string()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(QUOTED).and_then(|(end, _)| text.get(..end)) {
+        Some(start) => format!("{start}..."),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,360 @@
+//! The proxy-wasm ABI 0.2.1 as bytes in and a status out: the one file with `unsafe`.
+//!
+//! Every call can fail in every way and none of them panics. A host may refuse any call
+//! (a capability that was not granted, a map that is not there in this phase), and one
+//! panic would answer users with 503.
+//!
+//! Spec: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>
+#![expect(unsafe_code, reason = "the boundary to the host; each block says why it is sound")]
+
+use hopspan_core::propagation::Edit;
+use hopspan_core::time::{Monotonic, Now, UnixNanos};
+use std::alloc::{Layout, alloc};
+use std::ptr::{NonNull, null_mut};
+
+/// What a host call answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Status(i32);
+
+impl Status {
+    /// It was done.
+    pub const OK: Self = Self(0);
+    /// An argument was wrong, such as the name of a cluster.
+    pub const BAD_ARGUMENT: Self = Self(2);
+    /// Somebody else was faster.
+    pub const CAS_MISMATCH: Self = Self(8);
+}
+
+/// A header map of the stream or callout that the host is calling about.
+#[derive(Clone, Copy, Debug)]
+pub enum Map {
+    /// Of the request.
+    RequestHeaders = 0,
+    /// Of the response.
+    ResponseHeaders = 2,
+    /// After the response's body.
+    ResponseTrailers = 3,
+    /// Of the answer to a callout.
+    CallResponseHeaders = 6,
+}
+
+/// A buffer of the host.
+#[derive(Clone, Copy, Debug)]
+pub enum Buffer {
+    /// The answer to a callout.
+    CallResponseBody = 4,
+    /// The configuration, while it is being handed over.
+    PluginConfiguration = 7,
+}
+
+/// Levels of the proxy's log.
+#[derive(Clone, Copy, Debug)]
+pub enum Level {
+    /// For the curious.
+    Info = 2,
+    /// Something is not as it should be.
+    Warn = 3,
+    /// Something was refused.
+    Error = 4,
+}
+
+mod abi {
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        pub(super) fn proxy_log(level: i32, text: *const u8, len: usize) -> i32;
+        pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> i32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
+        pub(super) fn proxy_get_buffer_bytes(
+            buffer: i32,
+            start: usize,
+            max: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_get_header_map_pairs(
+            map: i32,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_get_header_map_value(
+            map: i32,
+            name: *const u8,
+            name_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: i32,
+            name: *const u8,
+            name_len: usize,
+            value: *const u8,
+            value_len: usize,
+        ) -> i32;
+        pub(super) fn proxy_remove_header_map_value(
+            map: i32,
+            name: *const u8,
+            name_len: usize,
+        ) -> i32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+            cas: *mut u32,
+        ) -> i32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_len: usize,
+            data: *const u8,
+            len: usize,
+            cas: u32,
+        ) -> i32;
+        pub(super) fn proxy_define_metric(
+            kind: i32,
+            name: *const u8,
+            len: usize,
+            id: *mut u32,
+        ) -> i32;
+        pub(super) fn proxy_increment_metric(id: u32, by: i64) -> i32;
+        pub(super) fn proxy_record_metric(id: u32, value: u64) -> i32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_len: usize,
+            headers: *const u8,
+            headers_len: usize,
+            body: *const u8,
+            body_len: usize,
+            trailers: *const u8,
+            trailers_len: usize,
+            timeout_ms: u32,
+            token: *mut u32,
+        ) -> i32;
+        pub(super) fn proxy_done() -> i32;
+    }
+
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn clock_time_get(clock: i32, precision: i64, time: *mut u64) -> i32;
+        pub(super) fn random_get(bytes: *mut u8, len: usize) -> i32;
+    }
+
+    #[cfg(target_family = "wasm")]
+    unsafe extern "C" {
+        pub(super) fn __wasm_call_ctors();
+    }
+}
+
+/// Writes a line into the proxy's log.
+pub fn log(level: Level, text: &str) {
+    // SAFETY: the host reads `text.len()` bytes at `text` and keeps nothing. There is
+    // nobody to tell if it cannot log.
+    let _ = unsafe { abi::proxy_log(level as i32, text.as_ptr(), text.len()) };
+}
+
+/// Both clocks; a clock that fails stands at zero.
+pub fn now() -> Now {
+    let mut wall = 0;
+    // SAFETY: the host writes eight bytes at the pointer, which live that long.
+    if unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut wall) } != 0 {
+        wall = 0;
+    }
+    Now { wall: UnixNanos(wall), mono: monotonic() }
+}
+
+/// The monotonic clock alone.
+pub fn monotonic() -> Monotonic {
+    const CLOCK_MONOTONIC: i32 = 1;
+    let mut mono = 0;
+    // SAFETY: the host writes eight bytes at the pointer, which live that long.
+    let status = unsafe { abi::clock_time_get(CLOCK_MONOTONIC, 1, &raw mut mono) };
+    Monotonic(if status == 0 { mono } else { 0 })
+}
+
+/// Random bytes of the host, `None` if it has none.
+pub fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the host writes `N` bytes into the array.
+    (unsafe { abi::random_get(bytes.as_mut_ptr(), N) } == 0).then_some(bytes)
+}
+
+/// How often `on_tick` is called from now on.
+pub fn set_tick_period(millis: u32) -> Status {
+    // SAFETY: no pointers.
+    Status(unsafe { abi::proxy_set_tick_period_milliseconds(millis) })
+}
+
+/// At most `max` bytes of a buffer.
+pub fn buffer(buffer: Buffer, max: usize) -> Option<Vec<u8>> {
+    // SAFETY: `returned` says what the two pointers are for.
+    returned(|data, len| unsafe {
+        abi::proxy_get_buffer_bytes(buffer as i32, 0, max, data, len)
+    })
+}
+
+/// A whole header map, in the form that core's `Headers` reads.
+pub fn header_map(map: Map) -> Option<Vec<u8>> {
+    // SAFETY: `returned` says what the two pointers are for.
+    returned(|data, len| unsafe { abi::proxy_get_header_map_pairs(map as i32, data, len) })
+}
+
+/// The first header of this name.
+pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    // SAFETY: the host reads the name; `returned` says what the two pointers are for.
+    returned(|data, len| unsafe {
+        abi::proxy_get_header_map_value(map as i32, name.as_ptr(), name.len(), data, len)
+    })
+}
+
+/// A property by its path, whose parts are separated by NUL.
+pub fn property(path: &str) -> Option<Vec<u8>> {
+    // SAFETY: the host reads the path; `returned` says what the two pointers are for.
+    returned(|data, len| unsafe {
+        abi::proxy_get_property(path.as_ptr(), path.len(), data, len)
+    })
+}
+
+/// Changes one header.
+pub fn edit(map: Map, edit: &Edit) -> Status {
+    let map = map as i32;
+    // SAFETY: the host reads name and value and keeps copies.
+    Status(match edit {
+        Edit::Replace(name, value) => unsafe {
+            abi::proxy_replace_header_map_value(
+                map,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        },
+        Edit::Remove(name) => unsafe {
+            abi::proxy_remove_header_map_value(map, name.as_ptr(), name.len())
+        },
+    })
+}
+
+/// A value that all workers of the process share, and the number that says which state
+/// of it this is.
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+    let mut cas = 0;
+    // SAFETY: the host reads the key and writes four bytes at `cas`; `returned` says what
+    // the other two pointers are for.
+    let data = returned(|data, len| unsafe {
+        abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, len, &raw mut cas)
+    });
+    data.map(|data| (data, cas))
+}
+
+/// Sets a shared value if it still is in the state `cas`; a value that is not there is
+/// set in any case.
+pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Status {
+    // SAFETY: the host reads key and value and keeps copies.
+    Status(unsafe {
+        abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+    })
+}
+
+/// A new id for a counter (0) or gauge (1), which all workers share by its name. Each
+/// call makes the host remember one more id: call once for each name.
+pub fn define_metric(is_gauge: bool, name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the host reads the name and writes four bytes at `id`.
+    let status = unsafe {
+        abi::proxy_define_metric(i32::from(is_gauge), name.as_ptr(), name.len(), &raw mut id)
+    };
+    (status == 0).then_some(id)
+}
+
+/// Moves a counter or gauge.
+pub fn increment_metric(id: u32, by: i64) -> Status {
+    // SAFETY: no pointers.
+    Status(unsafe { abi::proxy_increment_metric(id, by) })
+}
+
+/// Sets a gauge.
+pub fn record_metric(id: u32, value: u64) -> Status {
+    // SAFETY: no pointers.
+    Status(unsafe { abi::proxy_record_metric(id, value) })
+}
+
+/// Sends a request to a cluster; the answer comes by `proxy_on_http_call_response` with
+/// the token that is returned here. A time-out of 0 would be none: it becomes 1 ms.
+pub fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout_ms: u32) -> Result<u32, Status> {
+    const NO_TRAILERS: [u8; 4] = 0_u32.to_le_bytes();
+    let mut token = 0;
+    // SAFETY: the host reads cluster, headers, body and trailers and keeps copies, and
+    // writes four bytes at `token`.
+    let status = Status(unsafe {
+        abi::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            NO_TRAILERS.as_ptr(),
+            NO_TRAILERS.len(),
+            timeout_ms.max(1),
+            &raw mut token,
+        )
+    });
+    if status == Status::OK { Ok(token) } else { Err(status) }
+}
+
+/// Tells the host that a root context whose `proxy_on_done` said "not yet" is done now.
+pub fn done() -> Status {
+    // SAFETY: no pointers.
+    Status(unsafe { abi::proxy_done() })
+}
+
+/// The bytes that a call returned: the host has allocated them by
+/// [`proxy_on_memory_allocate`], they are ours now.
+fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> i32) -> Option<Vec<u8>> {
+    let (mut data, mut len) = (null_mut(), 0);
+    if call(&raw mut data, &raw mut len) != 0 {
+        return None;
+    }
+    if data.is_null() || len == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the host got `data` from `proxy_on_memory_allocate(len)`, wrote all of it, and
+    // hands it over but once: an allocation of the global allocator, alignment 1, size `len`.
+    Some(unsafe { Vec::from_raw_parts(data, len, len) })
+}
+
+/// Memory for bytes that a host call will return. Null if there is none, which the host
+/// turns into a failure of that call.
+#[unsafe(no_mangle)]
+pub extern "C" fn proxy_on_memory_allocate(len: usize) -> *mut u8 {
+    match Layout::array::<u8>(len) {
+        Ok(layout) if len > 0 => {
+            // SAFETY: the layout's size is not zero.
+            unsafe { alloc(layout) }
+        }
+        Ok(_) => NonNull::dangling().as_ptr(),
+        Err(_) => null_mut(),
+    }
+}
+
+/// The first function that the host calls.
+///
+/// It names the constructors, so that the linker makes a reactor: otherwise each export
+/// would run them again.
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    #[cfg(target_family = "wasm")]
+    // SAFETY: the linker's own function; run once, before anything else.
+    unsafe {
+        abi::__wasm_call_ctors();
+    }
+}
+
+/// Tells the host which ABI this is.
+#[unsafe(no_mangle)]
+pub extern "C" fn proxy_abi_version_0_2_1() {}

@@ -1,0 +1,120 @@
+//! A root context: one configuration, its callouts and its timer.
+
+use crate::host::{self, Buffer, Level, Map, Status};
+use crate::once::log_once;
+use hopspan_core::context::{SpanContext, TraceFlags};
+use hopspan_core::export::CallId;
+use hopspan_core::export::answer::Answer;
+use hopspan_core::id::Generator;
+use hopspan_core::request::Headers;
+use hopspan_core::tracer::Tracer;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A configuration at work.
+#[derive(Debug)]
+pub(crate) struct Root {
+    /// All decisions.
+    pub(crate) tracer: Tracer,
+    /// Callouts that the host has promised to answer.
+    calls: Vec<(u32, CallId)>,
+    /// The period that the host was told, in milliseconds.
+    period: u32,
+    /// Whether the host waits for us to be done.
+    host_waits: bool,
+}
+
+/// The most of an answer's body that is looked at.
+const MAX_ANSWER: usize = 4096;
+
+impl Root {
+    pub(crate) fn new(tracer: Tracer) -> Self {
+        Self { tracer, calls: Vec::new(), period: 0, host_waits: false }
+    }
+
+    /// Time has passed: sends what is due, and says when to come again.
+    pub(crate) fn tick(&mut self, ids: &mut Generator) {
+        let wait = self.tracer.tick(host::monotonic(), ids.bits());
+        self.send(ids);
+        self.wake_after(wait);
+    }
+
+    /// Has the host call [`Root::tick`] as soon as it can: callouts are for root contexts.
+    pub(crate) fn wake_soon(&mut self) {
+        self.wake_after(Duration::ZERO);
+    }
+
+    /// An answer came.
+    pub(crate) fn call_answered(&mut self, token: u32, responded: bool, size: usize, ids: &mut Generator) {
+        let Some(at) = self.calls.iter().position(|(it, _)| *it == token) else { return };
+        let (_, id) = self.calls.swap_remove(at);
+        // Without headers there was no response, and the map must not be asked for one.
+        let headers = if responded { host::header_map(Map::CallResponseHeaders) } else { None };
+        let headers = headers.unwrap_or_default();
+        let headers = Headers::new(&headers);
+        let status = headers.get(b":status").and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
+        let body = match status {
+            Some(200) if size > 0 => {
+                host::buffer(Buffer::CallResponseBody, size.min(MAX_ANSWER)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        let retry_after = headers.get(b"retry-after").unwrap_or_default();
+        let answer = match status {
+            Some(status) => Answer::Response { status, retry_after, body: &body },
+            None => Answer::None,
+        };
+        self.tracer.answered(id, &answer, host::monotonic(), ids.bits());
+        self.send(ids);
+    }
+
+    /// The configuration ends. Returns whether the host need not wait.
+    pub(crate) fn drain(&mut self, ids: &mut Generator) -> bool {
+        let drained = self.tracer.drain(host::monotonic());
+        self.host_waits = !drained;
+        self.send(ids);
+        !self.host_waits
+    }
+
+    /// Sends all that may be sent now.
+    fn send(&mut self, ids: &mut Generator) {
+        let now = host::monotonic();
+        while let Some(call) = self.tracer.next_call(now) {
+            let context = SpanContext {
+                trace_id: ids.trace_id(),
+                span_id: ids.span_id(),
+                flags: TraceFlags::RANDOM,
+                tracestate: Cow::default(),
+            };
+            let id = call.id;
+            let timeout = u32::try_from(call.collector.timeout.as_millis()).unwrap_or(u32::MAX);
+            let headers = call.headers(&context);
+            let unsent = match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
+                Ok(token) => {
+                    self.calls.push((token, id));
+                    continue;
+                }
+                Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
+                Err(_) => Answer::Unsent,
+            };
+            self.tracer.answered(id, &unsent, now, ids.bits());
+        }
+        while let Some(notice) = self.tracer.notice() {
+            let level = if notice.is_warning { Level::Warn } else { Level::Info };
+            log_once(level, &format!("hopspan: {}", notice.text));
+        }
+        if self.host_waits && self.tracer.is_drained() {
+            self.host_waits = false;
+            // The host may have given up waiting, which it then says here.
+            let _ = host::done();
+        }
+    }
+
+    pub(crate) fn wake_after(&mut self, wait: Duration) {
+        // A period of 0 would switch the timer off.
+        let period = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1);
+        if period != self.period && host::set_tick_period(period) == Status::OK {
+            self.period = period;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! hopspan in a real Envoy: what services receive and what collectors get.
+//!
+//! Needs `HOPSPAN_ENVOY`, the Envoy to test with. `HOPSPAN_WASM` is the module, which is
+//! `dist/hopspan.wasm` when it is not set. `./build.sh test` sees to both.
+//!
+//! Each test starts an Envoy of its own, on ports of 127.0.0.1 that the kernel chooses.
+
+// What Envoy is, and what stands around it.
+mod deadline;
+mod traceparent;
+mod received;
+mod stats;
+mod client;
+mod upstream;
+mod collector;
+mod bootstrap;
+mod proxy;
+mod hop;
+
+// What is expected of hopspan.
+mod context;
+mod responses;
+mod retries;
+mod grpc;
+mod hostile;
+mod export;
+mod config;
+mod update;
+mod native_tracing;
+mod timing;

