@@ -26,7 +26,7 @@ word_test() {
 word_fmt() {
     component rustfmt rustfmt rustfmt-web
     local hint="run cargo fmt --all"
-    step fmt "rustfmt changes nothing" cargo fmt --all --check
+    step fmt "rustfmt changes nothing" cargo fmt --all --check -- --color never
 }
 
 word_lint() {
@@ -59,6 +59,11 @@ word_deny() {
 judge_dependencies() {
     cargo fetch --locked
     "$1" --offline --locked check licenses bans sources
+    # What is shipped holds nothing twice.
+    local package
+    for package in filter filter/cli; do
+        "$1" --offline --locked --exclude-dev --manifest-path "$package/Cargo.toml" check --deny duplicate bans
+    done
 }
 
 word_unit() {

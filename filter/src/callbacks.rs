@@ -3,6 +3,8 @@
 //! Only those in use are here. A host calls each one that a module exports, for each
 //! request, and every call costs.
 //!
+//! Booleans are `i32` here: a host may pass any number for "yes".
+//!
 //! Spec: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#callbacks-exposed-by-the-wasm-module>
 #![expect(unsafe_code, reason = "exports by name; there is no unsafe block in this file")]
 
@@ -17,13 +19,13 @@ extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_vm_start(_root: u32, _size: usize) -> bool {
-    true
+extern "C" fn proxy_on_vm_start(_root: u32, _size: usize) -> i32 {
+    1
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_configure(root: u32, size: usize) -> bool {
-    Vm::with(true, |vm| vm.configure(root, size))
+extern "C" fn proxy_on_configure(root: u32, size: usize) -> i32 {
+    Vm::with(true, |vm| vm.configure(root, size)).into()
 }
 
 #[unsafe(no_mangle)]
@@ -32,14 +34,14 @@ extern "C" fn proxy_on_tick(root: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _count: usize, end_of_stream: bool) -> i32 {
-    Vm::with((), |vm| vm.request_headers(context, end_of_stream));
+extern "C" fn proxy_on_request_headers(context: u32, _count: usize, end_of_stream: i32) -> i32 {
+    Vm::with((), |vm| vm.request_headers(context, end_of_stream != 0));
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(context: u32, _size: usize, end_of_stream: bool) -> i32 {
-    if end_of_stream {
+extern "C" fn proxy_on_request_body(context: u32, _size: usize, end_of_stream: i32) -> i32 {
+    if end_of_stream != 0 {
         Vm::with((), |vm| vm.request_ended(context));
     }
     CONTINUE
@@ -52,16 +54,16 @@ extern "C" fn proxy_on_request_trailers(context: u32, _count: usize) -> i32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context: u32, _count: usize, end_of_stream: bool) -> i32 {
-    if end_of_stream {
+extern "C" fn proxy_on_response_headers(context: u32, _count: usize, end_of_stream: i32) -> i32 {
+    if end_of_stream != 0 {
         Vm::with((), |vm| vm.response_ended(context));
     }
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_body(context: u32, _size: usize, end_of_stream: bool) -> i32 {
-    if end_of_stream {
+extern "C" fn proxy_on_response_body(context: u32, _size: usize, end_of_stream: i32) -> i32 {
+    if end_of_stream != 0 {
         Vm::with((), |vm| vm.response_ended(context));
     }
     CONTINUE
@@ -90,8 +92,8 @@ extern "C" fn proxy_on_log(context: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_done(context: u32) -> bool {
-    Vm::with(true, |vm| vm.done(context))
+extern "C" fn proxy_on_done(context: u32) -> i32 {
+    Vm::with(true, |vm| vm.done(context)).into()
 }
 
 #[unsafe(no_mangle)]

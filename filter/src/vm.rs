@@ -118,7 +118,7 @@ impl Vm {
         let Self { ids, roots, streams, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
         let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root) else { return };
-        let now = host::now();
+        let now = host::monotonic();
         let Some(headers) = host::header_map(Map::RequestHeaders) else {
             stream.phase = Phase::Open(None);
             tracer.stats.count(Stat::Degraded);
@@ -163,10 +163,7 @@ impl Vm {
         let mut current = CurrentStream { old_names: *old_names };
         let is_ready = match std::mem::replace(&mut stream.phase, Phase::Ended) {
             Phase::Ended | Phase::Open(None) => false,
-            Phase::Open(Some(span)) => {
-                let now = host::now();
-                root.tracer.finish(span, &mut current, now)
-            }
+            Phase::Open(Some(span)) => root.tracer.finish(span, &mut current, host::now),
             Phase::New => match host::header_map(Map::RequestHeaders) {
                 Some(headers) if !headers.is_empty() => {
                     let ids = ids.get_or_insert_with(seeded);

@@ -159,8 +159,14 @@ impl Ports {
             let name = service.name();
             all.push((self.app(service), format!("the service {name}")));
             all.push((self.inbound(service), format!("the inbound listener of {name}'s sidecar")));
-            all.push((self.outbound(service), format!("the outbound listener of {name}'s sidecar")));
-            all.push((self.admin(Proxy::Sidecar(service)), format!("the admin page of {name}'s sidecar")));
+            all.push((
+                self.outbound(service),
+                format!("the outbound listener of {name}'s sidecar"),
+            ));
+            all.push((
+                self.admin(Proxy::Sidecar(service)),
+                format!("the admin page of {name}'s sidecar"),
+            ));
         }
         all.into_iter().map(|(number, user)| Port { number, user }).collect()
     }

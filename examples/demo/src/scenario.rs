@@ -100,8 +100,12 @@ impl Scenario {
                 below: vec![server(Cart.name(), 503, vec![]), server(Cart.name(), 200, vec![])],
                 ..call(Shop, Cart, 200, vec![])
             }],
-            Self::Order => vec![call(Shop, Cart, 200, vec![]), product(), call(Shop, Pay, 200, vec![])],
-            Self::Fail => vec![call(Shop, Cart, 200, vec![]), product(), call(Shop, Pay, 500, vec![])],
+            Self::Order => {
+                vec![call(Shop, Cart, 200, vec![]), product(), call(Shop, Pay, 200, vec![])]
+            }
+            Self::Fail => {
+                vec![call(Shop, Cart, 200, vec![]), product(), call(Shop, Pay, 500, vec![])]
+            }
         };
         let shop = server(Shop.name(), self.code(), calls);
         let inner = Hop { timed: false, ..client("gateway", Shop, self.code(), vec![shop]) };

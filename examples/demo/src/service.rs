@@ -136,7 +136,8 @@ impl Sidecar {
                 request.headers_mut().append(name, value.clone());
             }
         }
-        let response = self.client.request(request).await.map_err(|error| bad(error.to_string()))?;
+        let response =
+            self.client.request(request).await.map_err(|error| bad(error.to_string()))?;
         let status = response.status();
         let body = Body::new(response.into_body()).collect().await;
         let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();

@@ -82,7 +82,11 @@ mod tests {
         let values = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
         for (why, text, want) in [
             ("nothing to fill", "x: y\n", Ok("x: y\n")),
-            ("two in a line, also inside of YAML's braces", "{ p: {{a}}, q: {{b}} }", Ok("{ p: 1, q: 2 }")),
+            (
+                "two in a line, also inside of YAML's braces",
+                "{ p: {{a}}, q: {{b}} }",
+                Ok("{ p: 1, q: 2 }"),
+            ),
             ("a comment may speak of them", "# {{name}}\nx: {{a}}\n", Ok("# {{name}}\nx: 1\n")),
             ("unknown", "x: 1\ny: {{c}}\n", Err("y: {{c}}")),
             ("not closed", "y: {{a\n", Err("y: {{a")),

@@ -13,9 +13,12 @@ mod headers;
 mod attributes;
 mod group;
 mod keys;
+mod settle;
 mod environment;
 mod key_values;
 mod nearest;
+
+pub use environment::VARIABLES;
 
 use crate::batch::Limits;
 use crate::encode::Resource;
@@ -91,12 +94,29 @@ pub struct Problem {
 ///
 /// All problems at once. An unknown key is one only where `strict` is set.
 pub fn read(document: &[u8], around: &Surroundings<'_>) -> Result<Config, Problems> {
+    read_as(document, around, false)
+}
+
+/// The same where nobody waits for the proxy to start: an unknown key always is a problem.
+///
+/// # Errors
+///
+/// All problems at once.
+pub fn read_strictly(document: &[u8], around: &Surroundings<'_>) -> Result<Config, Problems> {
+    read_as(document, around, true)
+}
+
+fn read_as(
+    document: &[u8],
+    around: &Surroundings<'_>,
+    strictly: bool,
+) -> Result<Config, Problems> {
     let tree = document::parse(document).map_err(|it| Problems(vec![it]))?;
     let mut reader = Reader::new(around.env);
     let mut keys = Document::read(&tree, &mut reader).unwrap_or_default();
     let unknown_keys = reader.unknown.len();
     let mut warnings = Vec::new();
-    if keys.strict.value {
+    if strictly || keys.strict.value {
         reader.refuse_unknown_keys();
     } else {
         warnings = reader.unknown_keys();
@@ -107,26 +127,41 @@ pub fn read(document: &[u8], around: &Surroundings<'_>) -> Result<Config, Proble
     if matches!(istio, Some(Istio::Router | Istio::Waypoint)) {
         keys.direction.value = keys.direction.value.or(Some(Direction::Gateway));
     }
-    let ratio = TraceIdRatio::new(keys.sampling.value.ratio.value).unwrap_or(TraceIdRatio::ALL);
     let effective = Document::write(&keys).unwrap_or_default().to_string();
-    let Document { strict: _, direction, service, resource_attributes, .. } = keys;
+    let Document {
+        strict: _,
+        direction,
+        service,
+        resource_attributes,
+        collector,
+        batch,
+        retry,
+        trust,
+        sampling,
+        spans,
+        metrics: _,
+    } = keys;
     let direction = direction.value;
+    let ratio = TraceIdRatio::new(sampling.value.ratio.value).unwrap_or(TraceIdRatio::ALL);
+    let resource = service.value.resource(resource_attributes.value);
+    let batch = batch.value.limits();
+    settle::check_room(&resource, &batch, &mut reader);
     let config = Config {
         enabled,
         direction,
-        resource: service.value.resource(resource_attributes.value),
-        collector: keys.collector.value.collector(match istio {
+        resource,
+        collector: collector.value.collector(match istio {
             Some(_) => ClusterNaming::Istio,
             None => ClusterNaming::Envoy,
         }),
-        batch: keys.batch.value.limits(),
-        retry: keys.retry.value.retry(),
-        trust: match keys.trust.value.default.value {
+        batch,
+        retry: retry.value.retry(),
+        trust: match trust.value.default.value {
             Some(action) => Policy::Always(action),
             None => Policy::auto(direction, istio == Some(Istio::Waypoint)),
         },
         ratio,
-        kinds: keys.spans.value.kind.value,
+        kinds: spans.value.kind.value,
         warnings,
         unknown_keys,
         effective,

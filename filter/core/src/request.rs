@@ -2,7 +2,7 @@
 
 pub mod fields;
 
-use crate::time::Now;
+use crate::time::Monotonic;
 
 /// A header map, read in place from the bytes in which a proxy-wasm host hands it over.
 ///
@@ -28,7 +28,7 @@ pub struct RequestHead<'a> {
     /// Whether no body and no trailers follow.
     pub end_of_stream: bool,
     /// When the filter was handed the headers.
-    pub now: Now,
+    pub now: Monotonic,
 }
 
 /// Which way a listener's traffic goes, seen from the service beside the proxy.

@@ -24,6 +24,11 @@ impl UnixNanos {
     pub fn plus(self, interval: Duration) -> Self {
         Self(self.0.saturating_add(nanos(interval)))
     }
+
+    /// This moment minus `interval`; stays at the beginning of time.
+    pub fn minus(self, interval: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(interval)))
+    }
 }
 
 impl Monotonic {
@@ -51,6 +56,7 @@ mod tests {
     fn time_saturates_instead_of_wrapping() {
         let second = Duration::from_secs(1);
         assert_eq!(UnixNanos(u64::MAX).plus(second), UnixNanos(u64::MAX));
+        assert_eq!(UnixNanos(1).minus(second), UnixNanos(0));
         assert_eq!(Monotonic(u64::MAX).plus(second), Monotonic(u64::MAX));
         assert_eq!(Monotonic(1).since(Monotonic(2)), Duration::ZERO);
         assert_eq!(Monotonic(5).since(Monotonic(2)), Duration::from_nanos(3));

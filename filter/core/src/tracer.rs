@@ -111,7 +111,6 @@ impl Tracer {
                 outer_id: ids.span_id(),
                 parent,
                 link,
-                start: head.now.wall,
                 marks: Marks::begin(head.now, head.end_of_stream),
                 measured: true,
                 direction,
@@ -177,11 +176,19 @@ impl Tracer {
     /// A stream ended whose request the filter was shown.
     ///
     /// Returns whether a whole request to the collector is ready to be sent.
-    pub fn finish(&mut self, span: ActiveSpan, stream: &mut impl Stream, now: Now) -> bool {
+    pub fn finish(
+        &mut self,
+        span: ActiveSpan,
+        stream: &mut impl Stream,
+        now: impl FnOnce() -> Now,
+    ) -> bool {
         self.look_for_native_tracing(&span, stream);
         let ActiveSpan { trace_id, span_id, flags, recording } = span;
         let Some(recording) = recording else { return false };
-        let hop = Hop { trace_id, span_id, flags, recording: *recording };
+        let now = now();
+        // One look at the calendar is enough: it began as long ago as it lasted.
+        let start = now.wall.minus(now.mono.since(recording.marks.started));
+        let hop = Hop { trace_id, span_id, flags, start, recording: *recording };
         self.record(hop, stream, now.mono)
     }
 
@@ -196,7 +203,7 @@ impl Tracer {
         ids: &mut Generator,
         now: Now,
     ) -> bool {
-        let head = RequestHead { headers, end_of_stream: true, now };
+        let head = RequestHead { headers, end_of_stream: true, now: now.mono };
         let Some(span) = self.start(&head, stream, ids).span else { return false };
         let ActiveSpan { trace_id, span_id, flags, recording: Some(mut recording) } = span else {
             return false;
@@ -204,13 +211,12 @@ impl Tracer {
         let duration = |fact| stream.fact(fact).as_deref().and_then(integer);
         let [began, lasted] = [Fact::RequestTime, Fact::RequestDuration].map(duration);
         let lasted = lasted.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        if let Some(began) = began.and_then(|it| u64::try_from(it).ok()) {
-            recording.start = UnixNanos(began);
-        }
+        let start = began.and_then(|it| u64::try_from(it).ok()).map_or(now.wall, UnixNanos);
         let started = Monotonic(now.mono.0.saturating_sub(lasted));
         recording.marks = Marks { started, request_end: None, response_end: Some(now.mono) };
         recording.measured = false;
-        self.record(Hop { trace_id, span_id, flags, recording: *recording }, stream, now.mono)
+        let hop = Hop { trace_id, span_id, flags, start, recording: *recording };
+        self.record(hop, stream, now.mono)
     }
 
     /// With its own tracing switched on, a proxy writes its own `traceparent` over ours,
@@ -303,7 +309,7 @@ impl Tracer {
         export.or_else(|| self.notices.pop())
     }
 
-    /// The configuration ends. Returns whether nothing is left to do; if so is not, go on
+    /// The configuration ends. Returns whether nothing is left to do; if something is, go on
     /// sending until [`Tracer::is_drained`], which is within seconds.
     pub fn drain(&mut self, now: Monotonic) -> bool {
         self.draining = Some(now);
@@ -338,6 +344,8 @@ struct Hop {
     trace_id: crate::id::TraceId,
     span_id: crate::id::SpanId,
     flags: TraceFlags,
+    /// Wall time of the beginning.
+    start: UnixNanos,
     recording: Recording,
 }
 
@@ -408,7 +416,8 @@ impl Hop {
         outcome: &'a Outcome<'a>,
         now: Monotonic,
     ) -> Span<'a> {
-        let Recording { outer_id, parent, link, start, marks, request, .. } = &self.recording;
+        let Recording { outer_id, parent, link, marks, request, .. } = &self.recording;
+        let start = self.start;
         let remote = parent.map(|span_id| Parent { span_id, is_remote: true });
         let outer = Parent { span_id: *outer_id, is_remote: false };
         let (span_id, parent) = match (kinds, kind) {
@@ -447,3 +456,6 @@ fn listener(known: &mut Option<Direction>, stream: &mut impl Stream) -> Directio
 fn number(stream: &mut impl Stream, fact: Fact) -> Option<u64> {
     stream.fact(fact).as_deref().and_then(integer).and_then(|it| u64::try_from(it).ok())
 }
+
+#[cfg(test)]
+mod tests;

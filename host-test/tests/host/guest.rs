@@ -107,12 +107,12 @@ const ALLOCATOR: &str = r#"
 ///
 /// In a body, `$"text"` is the pointer and length of a text, `@out` where a call
 /// puts what it gives.
-pub fn guest(callbacks: &[(&str, &str)]) -> Module {
+pub(crate) fn guest(callbacks: &[(&str, &str)]) -> Module {
     guest_with(ALLOCATOR, callbacks)
 }
 
 /// The same with other things at the module's top: `extra` has the allocator.
-pub fn guest_with(extra: &str, callbacks: &[(&str, &str)]) -> Module {
+pub(crate) fn guest_with(extra: &str, callbacks: &[(&str, &str)]) -> Module {
     let mut text = String::from("(module\n");
     for (module, name, params) in IMPORTS {
         let params: Vec<_> =
@@ -156,16 +156,16 @@ fn with_texts(text: &str) -> String {
 }
 
 /// A proxy with one worker.
-pub fn start(module: &Module) -> Proxy {
+pub(crate) fn start(module: &Module) -> Proxy {
     started(Proxy::builder(module))
 }
 
 #[track_caller]
-pub fn started(builder: Builder) -> Proxy {
+pub(crate) fn started(builder: Builder) -> Proxy {
     builder.start().unwrap_or_else(|refused| panic!("{refused}"))
 }
 
 /// The texts of all log lines.
-pub fn said(proxy: &Proxy) -> Vec<String> {
+pub(crate) fn said(proxy: &Proxy) -> Vec<String> {
     proxy.log().into_iter().map(|line| line.text).collect()
 }

@@ -2,8 +2,8 @@
 
 use super::Problem;
 use super::protobuf_struct;
-use serde_json::{Map, Number, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 use std::fmt;
 
 /// The tag of `Struct.fields`, with which a binary Struct begins. It is a line feed, too,

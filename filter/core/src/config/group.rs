@@ -1,6 +1,9 @@
 //! Keys that belong together: declared once, with everything that is to be said of them.
 
-/// Declares a group of keys: what each means, its kind and its default.
+use serde_json::Value;
+
+/// Declares a group of keys: what each means, its kind and its default. A key that is a
+/// group itself is described there.
 ///
 /// From this come the struct that holds the settings, their reader, the effective
 /// configuration and the JSON Schema, so that none can forget a key.
@@ -8,12 +11,12 @@ macro_rules! group {
     (
         $(#[doc = $about:literal])+
         struct $name:ident {
-            $( $(#[doc = $meaning:literal])+ $key:ident: $kind:ty = $default:expr, )+
+            $( $(#[doc = $meaning:literal])* $key:ident: $kind:ty = $default:expr, )+
         }
     ) => {
         $(#[doc = $about])+
         pub(in crate::config) struct $name {
-            $( $(#[doc = $meaning])+ pub(in crate::config) $key: Setting<$kind>, )+
+            $( $(#[doc = $meaning])* pub(in crate::config) $key: Setting<$kind>, )+
         }
 
         impl Default for $name {
@@ -57,7 +60,7 @@ macro_rules! group {
                     stringify!($key).to_owned(),
                     described(
                         <$kind>::schema(),
-                        concat!($($meaning),+),
+                        concat!($($meaning),*),
                         <$kind>::write(&$default),
                     ),
                 ); )+
@@ -80,3 +83,14 @@ macro_rules! group {
     };
 }
 pub(super) use group;
+
+/// A key's schema, with its meaning and its default.
+pub(super) fn described(mut schema: Value, meaning: &str, default: Option<Value>) -> Value {
+    if let (Value::Object(keywords), false) = (&mut schema, meaning.is_empty()) {
+        keywords.insert("description".to_owned(), meaning.trim().into());
+        if let Some(default) = default {
+            keywords.insert("default".to_owned(), default);
+        }
+    }
+    schema
+}

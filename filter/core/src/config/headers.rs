@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 pub(super) struct Headers;
 
 /// Most header fields, so that a request stays below what servers accept.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// The longest value, in bytes; a request's whole header is rarely allowed more.
 const LONGEST: usize = 8192;
 

@@ -1,32 +1,32 @@
 //! The keys of the document.
 
-use super::attributes::{Attributes, OF_SDK, OF_SERVICE};
-use super::group::group;
+use super::attributes::Attributes;
+use super::group::{described, group};
 use super::headers::Headers;
 use super::kind::{Count, Flag, Kind, Millis, MillisOrNone, OneOf, Setting, Share, Words};
-use super::reader::{Reader, quoted};
+use super::reader::Reader;
 use super::text::{Anything, Authority, ClusterName, Path, Text};
 use crate::batch::Limits;
-use crate::encode::{Resource, Value as Attribute};
-use crate::export::{ClusterNaming, self as export};
+use crate::export;
 use crate::request::Direction;
-use crate::span::{Kind as SpanKind, Kinds};
+use crate::span::{self, Kinds};
 use crate::trust::Action;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 group! {
-    /// hopspan's whole configuration. `{}` is valid: trace context is kept or started and
-    /// passed on, and nothing is exported.
+    /// hopspan's configuration. {} is valid: trace context is continued or started and passed
+    /// on, and nothing is exported.
     struct Document {
-        /// Unknown keys refuse the document, instead of a warning in the log.
+        /// Refuse the document for an unknown key, instead of a warning.
         strict: Flag = false,
-        /// What the listener is. auto: Istio's node id (router~..., waypoint~...) says
-        /// gateway; else the listener's traffic direction is asked where an answer depends
-        /// on it, and no direction is gateway. Setting this saves a host call a request.
+        /// What the listener is. auto: a gateway where Istio's node id says so (router~... or
+        /// waypoint~...), else what the listener's traffic_direction says (none is a gateway).
+        /// It is asked for each request whose answer depends on it; to set the key saves that.
         direction: OneOf<Option<Direction>> = None,
         service: Service = Service::default(),
-        /// Further resource attributes of all spans, and of OTEL_RESOURCE_ATTRIBUTES those
-        /// that are not written here.
+        /// Further resource attributes of all spans. Those of OTEL_RESOURCE_ATTRIBUTES are
+        /// added where they are not written here.
         resource_attributes: Attributes = Vec::new(),
         collector: Collector = Collector::default(),
         batch: Batch = Batch::default(),
@@ -35,5 +35,171 @@ group! {
         sampling: Sampling = Sampling::default(),
         spans: Spans = Spans::default(),
         metrics: Metrics = Metrics::default(),
+    }
+}
+
+group! {
+    /// The service beside the proxy, or the gateway itself: resource attributes service.*.
+    struct Service {
+        /// Falls back to OTEL_SERVICE_NAME, to service.name in OTEL_RESOURCE_ATTRIBUTES, to the
+        /// cluster of the proxy's node, to unknown_service:envoy.
+        name: Text<Anything> = None,
+        /// A group of services, in which the name is unique.
+        namespace: Text<Anything> = None,
+        /// The service's version.
+        version: Text<Anything> = None,
+        /// What is different for each instance of the service.
+        instance_id: Text<Anything> = None,
+    }
+}
+
+group! {
+    /// Where spans go.
+    struct Collector {
+        /// The proxy's cluster that callouts go to. Without it nothing is exported.
+        cluster: Text<ClusterName> = None,
+        /// Encoding and transport.
+        protocol: OneOf<Protocol> = Protocol::HttpProtobuf,
+        /// :authority of callouts. The default is the cluster's name; of a name that Istio
+        /// made (outbound|4318||collector.example) host and port.
+        authority: Text<Authority> = None,
+        /// :path of callouts.
+        traces_path: Text<Path> = Some("/v1/traces".to_owned()),
+        /// Further headers of callouts, such as authorization. ${NAME} in a value is replaced
+        /// from the VM's environment. Values are never logged. Those of
+        /// OTEL_EXPORTER_OTLP_HEADERS are added where their names are not written here.
+        headers: Headers = Vec::new(),
+        /// How long to wait for an answer, in milliseconds.
+        timeout_ms: Millis<1, 60_000> = Duration::from_secs(10),
+    }
+}
+
+group! {
+    /// How spans are gathered into requests. The queue is that of one configuration in one
+    /// worker; what is in flight counts.
+    struct Batch {
+        /// The longest that a finished span waits, in milliseconds.
+        schedule_delay_ms: Millis<10, 60_000> = Limits::default().schedule_delay,
+        /// Most spans of one request.
+        max_export_batch_size: Count<1, 100_000> = Limits::default().max_export_batch_size,
+        /// Most bytes of one request.
+        max_export_batch_bytes: Count<4_096, 67_108_864> = Limits::default().max_export_batch_bytes,
+        /// Most spans in the queue. A quarter is kept free for spans of failed requests.
+        max_queue_size: Count<1, 1_000_000> = Limits::default().max_queue_size,
+        /// Most bytes in the queue. A quarter is kept free for spans of failed requests.
+        max_queue_bytes: Count<4_096, 268_435_456> = Limits::default().max_queue_bytes,
+        /// Most requests in flight.
+        max_in_flight: Count<1, 100> = Limits::default().max_in_flight,
+    }
+}
+
+group! {
+    /// How a failed request is tried again: after a random part of a back-off that doubles. A
+    /// collector's Retry-After wins.
+    struct Retry {
+        /// Whether it is tried again at all.
+        enabled: Flag = export::Retry::default().enabled,
+        /// Upper end of the first back-off, in milliseconds.
+        initial_backoff_ms: Millis<1, 600_000> = export::Retry::default().initial_backoff,
+        /// Upper end of any back-off, in milliseconds.
+        max_backoff_ms: Millis<1, 600_000> = export::Retry::default().max_backoff,
+        /// When a request is given up, in milliseconds since its first try. 0 is never: the
+        /// queue is the limit.
+        max_elapsed_ms: MillisOrNone<86_400_000> = export::Retry::default().max_elapsed,
+    }
+}
+
+group! {
+    /// What the trace context of a caller is worth.
+    struct Trust {
+        /// continue: its sampled flag decides. ignore_sampling: its trace goes on, but whether
+        /// it is sampled is decided here. restart: a new trace begins, linked to the old one.
+        /// auto: ignore_sampling on gateways (but Istio's waypoints), continue elsewhere.
+        default: OneOf<Option<Action>> = None,
+    }
+}
+
+group! {
+    /// Which traces are recorded.
+    struct Sampling {
+        /// The share of new traces that is kept: 0.01 is one in a hundred.
+        ratio: Share = 1.0,
+    }
+}
+
+group! {
+    /// What spans look like.
+    struct Spans {
+        /// server: the hop as the callee; client: as the caller; both: a client span below a
+        /// server span. auto: server on inbound, client on outbound listeners, both on gateways.
+        kind: OneOf<Option<Kinds>> = None,
+    }
+}
+
+group! {
+    /// Metrics, which this version does not have yet.
+    struct Metrics {
+        /// Where metrics go: nowhere.
+        to: Nowhere = (),
+    }
+}
+
+impl Words for Option<Direction> {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", None),
+        ("inbound", Some(Direction::Inbound)),
+        ("outbound", Some(Direction::Outbound)),
+        ("gateway", Some(Direction::Gateway)),
+    ];
+}
+
+impl Words for Option<Action> {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", None),
+        ("continue", Some(Action::Continue)),
+        ("restart", Some(Action::Restart)),
+        ("ignore_sampling", Some(Action::IgnoreSampling)),
+    ];
+}
+
+impl Words for Option<Kinds> {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", None),
+        ("server", Some(Kinds::One(span::Kind::Server))),
+        ("client", Some(Kinds::One(span::Kind::Client))),
+        ("both", Some(Kinds::Both)),
+    ];
+}
+
+/// How spans are encoded and sent.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Protocol {
+    HttpProtobuf,
+}
+
+impl Words for Protocol {
+    const ALL: &'static [(&'static str, Self)] = &[("http/protobuf", Self::HttpProtobuf)];
+}
+
+/// The empty list.
+pub(super) struct Nowhere;
+
+impl Kind for Nowhere {
+    type Value = ();
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<()> {
+        let nowhere = found.as_array().is_some_and(Vec::is_empty);
+        if !nowhere {
+            reader.problem("must be []: this version has no metrics yet");
+        }
+        nowhere.then_some(())
+    }
+
+    fn write((): &()) -> Option<Value> {
+        Some(json!([]))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "maxItems": 0 })
     }
 }

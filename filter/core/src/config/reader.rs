@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
 
     /// Makes a problem of every unknown key.
     pub(super) fn refuse_unknown_keys(&mut self) {
-        let known = Document::paths();
+        let known = Document::all_paths();
         for path in std::mem::take(&mut self.unknown) {
             let hint = hint(&path, &known);
             self.problem_at(&path, format!("is no key of hopspan{hint}"));
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     /// A line for each unknown key, but not for thousands of them.
     pub(super) fn unknown_keys(&self) -> Vec<String> {
         const LINES: usize = 20;
-        let known = Document::paths();
+        let known = Document::all_paths();
         let line = |path: &String| format!("{path}: is no key of hopspan{}", hint(path, &known));
         let mut lines: Vec<_> = self.unknown.iter().take(LINES).map(line).collect();
         let more = self.unknown.len().saturating_sub(LINES);

@@ -6,7 +6,7 @@ use crate::redact;
 use crate::request::Direction;
 use crate::request::fields::RequestFields;
 use crate::semconv::grpc;
-use crate::time::{Monotonic, Now, UnixNanos};
+use crate::time::Monotonic;
 use crate::timing::Marks;
 
 /// The hop that a stream is in the middle of, sampled or not.
@@ -31,8 +31,6 @@ pub struct Recording {
     pub parent: Option<SpanId>,
     /// The caller's context, if its trace is not.
     pub link: Option<SpanContext<'static>>,
-    /// Wall time of the beginning.
-    pub start: UnixNanos,
     /// Monotonic moments.
     pub marks: Marks,
     /// Whether the marks come from the filter's own callbacks: not so for a request that
@@ -79,9 +77,8 @@ impl ActiveSpan {
 
 impl Marks {
     /// The beginning of a stream, which may be the end of its request as well.
-    pub fn begin(now: Now, end_of_stream: bool) -> Self {
-        let request_end = end_of_stream.then_some(now.mono);
-        Self { started: now.mono, request_end, response_end: None }
+    pub fn begin(now: Monotonic, end_of_stream: bool) -> Self {
+        Self { started: now, request_end: end_of_stream.then_some(now), response_end: None }
     }
 }
 

@@ -1,0 +1,179 @@
+//! From keys to settings: what keys say together, and what each other module wants to know.
+
+use super::attributes::OF_SERVICE;
+use super::keys::{Batch, Collector, Document, Retry, Service};
+use super::kind::{Kind, Setting};
+use super::reader::{Reader, quoted};
+use super::text::{Authority, Text};
+use crate::batch::Limits;
+use crate::encode::otlp::Envelope;
+use crate::encode::{Resource, Value};
+use crate::export::{self, ClusterNaming};
+
+impl Document {
+    /// Paths of all keys.
+    pub(super) fn all_paths() -> Vec<String> {
+        let mut paths = Vec::new();
+        Self::paths("", &mut paths);
+        paths
+    }
+
+    /// Settles what two keys say about each other.
+    ///
+    /// Two that are written and contradict each other are a problem; a default gives way to
+    /// what is written.
+    pub(super) fn reconcile(&mut self, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
+        let Self { batch, retry, collector, .. } = self;
+        let (batch, retry) = (&mut batch.value, &mut retry.value);
+        at_most(
+            ("batch.max_export_batch_size", &mut batch.max_export_batch_size),
+            ("batch.max_queue_size", &mut batch.max_queue_size),
+            reader,
+        );
+        at_most(
+            ("batch.max_export_batch_bytes", &mut batch.max_export_batch_bytes),
+            ("batch.max_queue_bytes", &mut batch.max_queue_bytes),
+            reader,
+        );
+        at_most(
+            ("retry.initial_backoff_ms", &mut retry.initial_backoff_ms),
+            ("retry.max_backoff_ms", &mut retry.max_backoff_ms),
+            reader,
+        );
+        collector.value.settle(collector.written, reader, warnings);
+    }
+}
+
+/// Keeps the first of two settings at or below the second.
+fn at_most<L: Kind, H: Kind<Value = L::Value>>(
+    (low_path, low): (&str, &mut Setting<L>),
+    (high_path, high): (&str, &mut Setting<H>),
+    reader: &mut Reader<'_>,
+) where
+    L::Value: Copy + PartialOrd,
+{
+    if low.value <= high.value {
+        return;
+    }
+    match (low.written, high.written) {
+        (true, true) => {
+            let json = |it: Option<serde_json::Value>| it.unwrap_or_default();
+            let (found, limit) = (json(L::write(&low.value)), json(H::write(&high.value)));
+            let message = format!("must be at most {high_path}, which is {limit}, not {found}");
+            reader.problem_at(low_path, message);
+        }
+        (true, false) => high.value = low.value,
+        (false, _) => low.value = high.value,
+    }
+}
+
+impl Service {
+    /// The resource of all spans: who made them, where, with what.
+    pub(super) fn resource(&self, others: Vec<(String, Value)>) -> Resource {
+        let Self { name, namespace, version, instance_id } = self;
+        let own = [name, namespace, version, instance_id].map(|it| it.value.clone());
+        let own = OF_SERVICE.iter().zip(own).filter_map(|((key, _), value)| Some((*key, value?)));
+        let sdk = [
+            ("telemetry.sdk.name", "hopspan".to_owned()),
+            ("telemetry.sdk.language", "rust".to_owned()),
+            ("telemetry.sdk.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        let text = |(key, value): (&str, String)| (key.to_owned(), Value::Text(value));
+        let attributes = own.map(text).chain(others).chain(sdk.map(text)).collect();
+        Resource { attributes }
+    }
+}
+
+impl Collector {
+    /// Where spans go, if anywhere.
+    pub(super) fn collector(self, naming: ClusterNaming) -> Option<export::Collector> {
+        let Self { cluster, protocol: _, authority, traces_path, headers, timeout_ms } = self;
+        Some(export::Collector {
+            cluster: cluster.value?,
+            naming,
+            authority: authority.value.unwrap_or_default(),
+            traces_path: traces_path.value.unwrap_or_default(),
+            headers: headers.value,
+            timeout: timeout_ms.value,
+        })
+    }
+
+    fn settle(&mut self, written: bool, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
+        let Some(cluster) = &self.cluster.value else {
+            if written {
+                warnings.push("collector: has no cluster, so nothing is exported".to_owned());
+            }
+            return;
+        };
+        if self.authority.written {
+            return;
+        }
+        let authority = authority_of(cluster);
+        if Text::<Authority>::allows(&authority) {
+            self.authority.value = Some(authority);
+        } else {
+            let cluster = quoted(cluster);
+            reader.problem_at(
+                "collector.authority",
+                format!("must be written, because the cluster's name {cluster} cannot be one"),
+            );
+        }
+    }
+}
+
+/// What a cluster is called in `:authority`: host and port, where Istio's control plane put
+/// them into the name `direction|port|subset|host`; servers refuse the name as it is.
+fn authority_of(cluster: &str) -> String {
+    let parts: Vec<_> = cluster.split('|').collect();
+    match parts.as_slice() {
+        [_, port, _, host] => format!("{host}:{port}"),
+        _ => cluster.to_owned(),
+    }
+}
+
+impl Batch {
+    pub(super) fn limits(&self) -> Limits {
+        let Self {
+            schedule_delay_ms,
+            max_export_batch_size,
+            max_export_batch_bytes,
+            max_queue_size,
+            max_queue_bytes,
+            max_in_flight,
+        } = self;
+        Limits {
+            schedule_delay: schedule_delay_ms.value,
+            max_export_batch_size: max_export_batch_size.value,
+            max_export_batch_bytes: max_export_batch_bytes.value,
+            max_queue_size: max_queue_size.value,
+            max_queue_bytes: max_queue_bytes.value,
+            max_in_flight: max_in_flight.value,
+        }
+    }
+}
+
+impl Retry {
+    pub(super) fn retry(&self) -> export::Retry {
+        let Self { enabled, initial_backoff_ms, max_backoff_ms, max_elapsed_ms } = self;
+        export::Retry {
+            enabled: enabled.value,
+            initial_backoff: initial_backoff_ms.value,
+            max_backoff: max_backoff_ms.value,
+            max_elapsed: max_elapsed_ms.value,
+        }
+    }
+}
+
+/// Notes if what all requests say about their origin leaves them no room for spans.
+pub(super) fn check_room(resource: &Resource, limits: &Limits, reader: &mut Reader<'_>) {
+    let (found, envelope) = (limits.max_export_batch_bytes, Envelope::new(resource, "", "").len());
+    let least = envelope.saturating_mul(2);
+    if found < least {
+        reader.problem_at(
+            "batch.max_export_batch_bytes",
+            format!(
+                "must be at least {least}, not {found}: the resource attributes take {envelope}"
+            ),
+        );
+    }
+}
