@@ -95,7 +95,8 @@ fn answer_problems(request: &Sent) -> Vec<String> {
 fn trace_problems(want: &Hop, trace: &Trace) -> Vec<String> {
     let mut problems = Vec::new();
     let Some(root) = trace.root() else {
-        let tops: Vec<String> = trace.tops().into_iter().map(describe).collect();
+        let tops: Vec<String> =
+            trace.tops().into_iter().map(|span| describe(trace, span)).collect();
         return vec![format!(
             "there is no single root, but {} spans at the top: {}",
             tops.len(),
@@ -120,11 +121,11 @@ fn trace_problems(want: &Hop, trace: &Trace) -> Vec<String> {
 
 fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
     if want.service != span.service || want.kind != span.kind {
-        problems.push(format!("expected {}, found {}", name(want), describe(span)));
+        problems.push(format!("expected {}, found {}", name(want), describe(trace, span)));
         return;
     }
     let mut wrong = |what: &str, found: &dyn fmt::Display, want: &dyn fmt::Display| {
-        problems.push(format!("{}: {what} is {found}, not {want}", describe(span)));
+        problems.push(format!("{}: {what} is {found}, not {want}", describe(trace, span)));
     };
 
     let code = span.integer(key::STATUS_CODE).unwrap_or(0);
@@ -134,7 +135,7 @@ fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
     if span.failed != want.fails() {
         wrong("error status", &span.failed, &want.fails());
     }
-    let cluster = span.text(key::CLUSTER).unwrap_or("absent");
+    let cluster = trace.destination(span).unwrap_or("absent");
     if let Some(to) = want.to.filter(|to| *to != cluster) {
         wrong(key::CLUSTER, &cluster, &to);
     }
@@ -145,13 +146,13 @@ fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
     if span.proxy_time_is_upper_bound() != (want.tries > 1) {
         wrong(key::PROXY_TIME_UPPER_BOUND, &span.proxy_time_is_upper_bound(), &(want.tries > 1));
     }
-    problems.extend(time_problems(want, span));
+    problems.extend(time_problems(want, span, trace));
 
     let children = trace.children(span.span_id);
     for child in &children {
         let earliest = span.start_unix_nano.saturating_sub(CLOCK_SLACK.as_nanos() as u64);
         if child.start_unix_nano < earliest {
-            problems.push(format!("{} begins before its parent", describe(child)));
+            problems.push(format!("{} begins before its parent", describe(trace, child)));
         }
     }
     if children.len() == want.below.len() {
@@ -165,14 +166,14 @@ fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
         };
         problems.push(format!(
             "below {}: expected {}, found {}",
-            describe(span),
+            describe(trace, span),
             list(want.below.iter().map(name).collect()),
-            list(children.into_iter().map(describe).collect())
+            list(children.into_iter().map(|span| describe(trace, span)).collect())
         ));
     }
 }
 
-fn time_problems(want: &Hop, span: &Span) -> Vec<String> {
+fn time_problems(want: &Hop, span: &Span, trace: &Trace) -> Vec<String> {
     let duration = span.duration();
     let (proxy, upstream) = (span.proxy_time(), span.upstream_time());
     let problem = match (want.timed, proxy, upstream) {
@@ -192,16 +193,15 @@ fn time_problems(want: &Hop, span: &Span) -> Vec<String> {
             })
         }
     };
-    problem.map(|problem| format!("{}: {problem}", describe(span))).into_iter().collect()
+    problem.map(|problem| format!("{}: {problem}", describe(trace, span))).into_iter().collect()
 }
 
 fn name(hop: &Hop) -> String {
     label(hop.service, hop.kind, hop.to)
 }
 
-fn describe(span: &Span) -> String {
-    let to = span.text(key::CLUSTER).filter(|_| span.kind == SpanKind::Client);
-    label(&span.service, span.kind, to)
+fn describe(trace: &Trace, span: &Span) -> String {
+    label(&span.service, span.kind, trace.destination(span))
 }
 
 /// `shop CLIENT → cart`

@@ -110,10 +110,6 @@ impl Ports {
         Self { base: base.min(Self::LAST_BASE) }
     }
 
-    pub(crate) const fn base(self) -> u16 {
-        self.base
-    }
-
     pub(crate) const fn gateway(self) -> u16 {
         self.base
     }
@@ -182,8 +178,8 @@ mod tests {
             let ports = Ports::new(base);
             let numbers: Vec<u16> = ports.all().into_iter().map(|port| port.number).collect();
             assert!(numbers.is_sorted_by(|a, b| a < b), "rising, so no number twice: {numbers:?}");
-            assert_eq!(numbers.first(), Some(&ports.base()));
-            assert_eq!(*numbers.last().unwrap() - ports.base(), Ports::SPAN - 1);
+            assert_eq!(numbers.first(), Some(&ports.gateway()));
+            assert_eq!(*numbers.last().unwrap() - ports.gateway(), Ports::SPAN - 1);
         }
     }
 }

@@ -89,11 +89,8 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_user_and_the_way_out() {
-        let reserved = Reserved::anywhere().unwrap();
-        let base = reserved.ports.base();
-        let all = reserved.ports.all();
         // Whichever of them is taken, and only that one.
-        for index in [0, 5, all.len() - 1] {
+        for index in [0, 5, 22] {
             let other = Reserved::anywhere().unwrap();
             let ports = other.ports;
             let port = ports.all().swap_remove(index);
@@ -109,7 +106,6 @@ mod tests {
                 )
             );
         }
-        assert_eq!(reserved.ports.base(), base);
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ fn page(
     let next = || Scenario::ALL.iter().zip(order).find_map(|(_, it)| of_kind(store, now, it));
     let medium = Medium::of_stdout();
     let text = match by_people(store, now, load, shown).or_else(next) {
-        Some((title, trace)) => format!("\n{title}\n{}", render::tree(trace, medium)),
+        Some((title, trace)) => format!("\n── {title} ──\n{}", render::tree(trace, medium)),
         None => "\nno trace has arrived yet\n".to_owned(),
     };
     text + &render::summary(&store.summary(now, QUIET)) + "\n"

@@ -48,7 +48,7 @@ pub fn tree(trace: &Trace, medium: Medium) -> String {
     let branches = trace.branches();
     let mut rows =
         vec![COLUMNS.map(|(title, align)| Cell { text: title.into(), style: DIM, align })];
-    rows.extend(branches.iter().map(row));
+    rows.extend(branches.iter().map(|branch| row(trace, branch)));
 
     let widths: [usize; COLUMNS.len()] =
         std::array::from_fn(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0));
@@ -115,16 +115,16 @@ fn heading(trace: &Trace, medium: Medium) -> String {
     if let Some(held) = held(trace, top) {
         let _ = write!(text, ", {}", medium.paint(PROXY, &held));
     }
+    let _ = write!(text, "\n{}", medium.paint(DIM, &format!("trace {}", trace.id)));
     if !trace.is_whole() {
         let missing = tops.iter().filter(|top| top.parent.is_some()).count();
         let what = match missing {
-            0 => "INCOMPLETE: more than one root".to_owned(),
-            _ => format!("INCOMPLETE: the parent of {} is not here", spans(missing as u64)),
+            0 => "incomplete: more than one root".to_owned(),
+            _ => format!("incomplete: the parent of {} is not here", spans(missing as u64)),
         };
         let _ = write!(text, ", {}", medium.paint(RED, &what));
     }
     text.push('\n');
-    let _ = writeln!(text, "{}", medium.paint(DIM, &format!("trace {}", trace.id)));
     text
 }
 
@@ -172,7 +172,7 @@ impl Cell {
     }
 }
 
-fn row(branch: &Branch<'_>) -> [Cell; COLUMNS.len()] {
+fn row(trace: &Trace, branch: &Branch<'_>) -> [Cell; COLUMNS.len()] {
     let span = branch.span;
     let (outcome_style, proxy_time) = (if span.failed { RED } else { PLAIN }, proxy_time(span));
     let kind = match span.kind {
@@ -184,7 +184,7 @@ fn row(branch: &Branch<'_>) -> [Cell; COLUMNS.len()] {
         SpanKind::Unspecified => "",
     };
     let texts = [
-        (label(branch), PLAIN),
+        (label(trace, branch), PLAIN),
         (kind.to_owned(), DIM),
         (clean(&outcome(span), 24), outcome_style),
         (millis(span.duration()), PLAIN),
@@ -196,7 +196,7 @@ fn row(branch: &Branch<'_>) -> [Cell; COLUMNS.len()] {
 }
 
 /// The lines of the tree, the service and what it did.
-fn label(branch: &Branch<'_>) -> String {
+fn label(trace: &Trace, branch: &Branch<'_>) -> String {
     let mut text = String::new();
     if let Some((own, ancestors)) = branch.last.split_last() {
         ancestors.iter().for_each(|last| text += if *last { "  " } else { "│ " });
@@ -206,7 +206,7 @@ fn label(branch: &Branch<'_>) -> String {
     text += &clean(&span.service, 24);
     text.push(' ');
     text += &clean(&span.name, 32);
-    if let (SpanKind::Client, Some(cluster)) = (span.kind, span.text(key::CLUSTER)) {
+    if let Some(cluster) = trace.destination(span) {
         let _ = write!(text, " → {}", clean(cluster, 24));
     }
     if let Some(attempts) = span.integer(key::ATTEMPTS).filter(|attempts| *attempts > 1) {

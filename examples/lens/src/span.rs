@@ -53,6 +53,8 @@ pub struct Span {
     pub span_id: SpanId,
     /// The span that caused this one.
     pub parent: Option<SpanId>,
+    /// Whether the parent is another process's, as far as the sender says.
+    pub parent_is_remote: bool,
     /// `service.name` of the resource.
     pub service: String,
     /// What was done, in few words.
@@ -119,6 +121,8 @@ impl Span {
             trace_id: TraceId::from_slice(&span.trace_id).ok_or(SpanError::TraceId)?,
             span_id: SpanId::from_slice(&span.span_id).ok_or(SpanError::SpanId)?,
             parent,
+            // Who does not say is taken for remote: nothing may be concluded then.
+            parent_is_remote: span.flags & REMOTE_MASK != KNOWN_LOCAL,
             service: service.to_owned(),
             kind: span.kind(),
             name: span.name,
@@ -179,6 +183,13 @@ impl Span {
         value(&self.attributes, key)
     }
 }
+
+/// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` and `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`.
+///
+/// Source: <https://github.com/open-telemetry/opentelemetry-proto> `trace.proto`, `SpanFlags`
+const REMOTE_MASK: u32 = 0x300;
+/// Of those two bits: it is said, and it is not so.
+const KNOWN_LOCAL: u32 = 0x100;
 
 /// The value of one attribute in a list.
 pub(crate) fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {
@@ -246,6 +257,14 @@ mod tests {
             let mut span = span();
             change(&mut span);
             assert_eq!(Span::try_new("shop", span).map(|it| it.parent), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_parent_is_local_only_where_the_sender_says_so() {
+        for (flags, want) in [(0, true), (0x01, true), (0x101, false), (0x301, true)] {
+            let span = otlp::Span { flags, ..span() };
+            assert_eq!(Span::try_new("shop", span).unwrap().parent_is_remote, want, "{flags:#x}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::span::{Span, SpanId, TraceId};
+use crate::span::{Span, SpanId, SpanKind, TraceId, key};
 
 /// The spans of one trace that were received, each id once.
 #[derive(Clone, Debug)]
@@ -61,6 +61,21 @@ impl Trace {
             self.spans.iter().filter(|span| span.parent == Some(of)).collect();
         children.sort_by_key(|span| span.start_unix_nano);
         children
+    }
+
+    /// The cluster that a CLIENT span's request went to.
+    ///
+    /// Where a proxy made two spans for a request, the outer one, SERVER, says it for both.
+    #[must_use]
+    pub fn destination<'a>(&'a self, span: &'a Span) -> Option<&'a str> {
+        let outer = || {
+            let parent = self.spans.iter().find(|it| Some(it.span_id) == span.parent)?;
+            parent.text(key::CLUSTER).filter(|_| !span.parent_is_remote)
+        };
+        match span.kind {
+            SpanKind::Client => span.text(key::CLUSTER).or_else(outer),
+            _ => None,
+        }
     }
 
     /// Every span once, parents before their children: the lines of a drawn tree.

@@ -270,5 +270,6 @@ fn wasm() -> PathBuf {
         .unwrap_or_else(|error| panic!("{}: {error}: run ./build.sh wasm", path.display()))
 }
 
-/// What Envoy's log says when a filter traps, or the host itself gives up.
-const TRAPS: [&str; 3] = ["in-VM backtrace", "failed: Uncaught", "[critical]"];
+/// What Envoy's log says when a filter traps, or Envoy itself crashes.
+const TRAPS: [&str; 4] =
+    ["failed: Uncaught", "in-VM backtrace", "[critical][assert]", "[critical][backtrace]"];

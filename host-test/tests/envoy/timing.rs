@@ -7,15 +7,15 @@
 //!
 //! - hopspan's time is never more than the truth, but for rounding to microseconds;
 //! - it is less by what Envoy does before the first callback and after the last one. That was
-//!   measured as 140 us, and is more on a busy machine. A thread that the kernel suspends there
-//!   makes it much more, so the median of several requests is judged.
+//!   measured as 140 us of 270, and both are more on a busy machine. A thread that the kernel
+//!   suspends there makes it much more, so the median of several requests is judged.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::bootstrap::{Direction, Setup, filter};
-use crate::client::{Body, Client, get, post_slowly};
+use crate::client::{Body, Client, get, post, post_slowly};
 use crate::hop::Hop;
 use crate::upstream::Answer;
 
@@ -24,31 +24,35 @@ const REQUESTS: usize = 7;
 /// Two durations of whole microseconds each, and hopspan's own, which has the same grain.
 const ROUNDING_US: i64 = 5;
 /// The most that Envoy spends outside of the filter's first and last callback, in the median.
-const OUTSIDE_US: i64 = 1_500;
+const OUTSIDE_US: i64 = 1_000;
+/// The least share of the truth that lies between the two callbacks, in the median.
+const INSIDE: f64 = 0.25;
 
 const HOLD: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn the_time_of_the_upstream_is_not_the_proxys() {
     let times = measure(|_| (), || get("/")).await;
+    judge(&times, |it| it.truth);
     for it in &times {
         assert!(it.upstream >= 50_000, "the service held it: {it:?}");
-        assert!(it.held <= it.truth + ROUNDING_US, "{it:?}");
         assert!(it.held + it.upstream <= it.span + ROUNDING_US, "parts of the whole: {it:?}");
     }
-    let missing = median(times.iter().map(|it| it.truth - it.held));
-    assert!(missing <= OUTSIDE_US, "{missing} us are missing: {times:#?}");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_with_its_headers_changes_nothing() {
+    let times = measure(|_| (), || post("/", "small")).await;
+    judge(&times, |it| it.truth);
 }
 
 #[tokio::test]
 async fn a_slow_caller_is_not_the_proxy() {
     let times = measure(|_| (), || post_slowly("/", Duration::from_millis(100))).await;
+    judge(&times, |it| it.truth);
     for it in &times {
         assert!(it.receive >= 90_000, "the body was slow: {it:?}");
-        assert!(it.held <= it.truth + ROUNDING_US, "{it:?}");
     }
-    let missing = median(times.iter().map(|it| it.truth - it.held));
-    assert!(missing <= OUTSIDE_US, "{missing} us are missing: {times:#?}");
 }
 
 #[tokio::test]
@@ -56,13 +60,11 @@ async fn waiting_for_a_body_to_buffer_is_the_callers_time() {
     let buffer = filter("buffer", "buffer.v3.Buffer", json!({ "max_request_bytes": 4096 }));
     let buffered = |it: &mut Setup| it.after = vec![buffer];
     let times = measure(buffered, || post_slowly("/", Duration::from_millis(100))).await;
+    // For Envoy's clocks the proxy held it all the time; it waited for the caller, though.
+    judge(&times, |it| it.truth - it.receive);
     for it in &times {
-        // For Envoy, the proxy held it all the time; it waited for the caller, though.
         assert!(it.receive >= 90_000 && it.truth >= it.receive, "{it:?}");
-        assert!(it.held <= it.truth - it.receive + OUTSIDE_US, "{it:?}");
     }
-    let missing = median(times.iter().map(|it| it.truth - it.receive - it.held));
-    assert!(missing.abs() <= OUTSIDE_US, "{missing} us are missing: {times:#?}");
 }
 
 #[tokio::test]
@@ -73,11 +75,23 @@ async fn a_slow_filter_is_the_proxy() {
         json!({ "delay": { "fixed_delay": "0.03s", "percentage": { "numerator": 100 } } }),
     );
     let times = measure(|it| it.after = vec![delay], || get("/")).await;
+    judge(&times, |it| it.truth);
     for it in &times {
-        assert!(it.held >= 29_000 && it.held <= it.truth + ROUNDING_US, "{it:?}");
+        // Envoy's timers may fire a millisecond early.
+        assert!(it.held >= 28_000, "{it:?}");
     }
-    let missing = median(times.iter().map(|it| it.truth - it.held));
+}
+
+/// Holds every request against its truth, and the lot against what Envoy does around the filter.
+#[track_caller]
+fn judge(times: &[Times], truth: impl Fn(&Times) -> i64) {
+    for it in times {
+        assert!(it.held <= truth(it) + ROUNDING_US, "more than the truth: {it:?}");
+    }
+    let missing = median(times.iter().map(|it| truth(it) - it.held));
     assert!(missing <= OUTSIDE_US, "{missing} us are missing: {times:#?}");
+    let (held, all) = (median(times.iter().map(|it| it.held)), median(times.iter().map(truth)));
+    assert!(held as f64 >= all as f64 * INSIDE, "{held} of {all} us: {times:#?}");
 }
 
 /// One request, all in microseconds.

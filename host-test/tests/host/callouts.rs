@@ -179,3 +179,33 @@ fn a_reentrant_host_answers_inside_the_call() {
         assert_eq!(proxy.traps(), []);
     }
 }
+
+#[test]
+fn grpc_callouts_link_and_fail() {
+    let zero = "(i32.const 0)";
+    let call = format!(
+        "(call $say (call $proxy_grpc_call {}))
+         (call $say (call $proxy_grpc_cancel {zero}))
+         (i32.const 0)",
+        [zero; 12].join(" ")
+    );
+    let proxy = start(&guest(&[("request_headers", &call)]));
+    proxy.worker(0).stream().request_headers(Headers::plain_get("/"), true);
+    assert_eq!(said(&proxy), ["10", "10"]);
+}
+
+#[test]
+fn callouts_of_a_vm_that_trapped_are_cancelled() {
+    let trap = "(unreachable)";
+    let tick = r#"(drop (call $proxy_http_call $"otel"
+        $"\03\00\00\00\07\00\00\00\01\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\01\00\00\00:method\00G\00:path\00/\00:authority\00c\00"
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 900) (i32.const 8)))"#;
+    let ticks = "(drop (call $proxy_set_tick_period_milliseconds (i32.const 9))) (i32.const 1)";
+    let module = guest(&[("configure", ticks), ("tick", tick), ("request_headers", trap)]);
+    let proxy = start(&module);
+    proxy.tick();
+    assert_eq!(proxy.callouts().len(), 2);
+    proxy.worker(0).stream().request_headers(Headers::plain_get("/"), true);
+    assert_eq!(proxy.callouts().len(), 1, "main's is left");
+    assert_eq!(proxy.worker(0).callouts().len(), 0);
+}

@@ -339,3 +339,14 @@ fn lines_below_the_level_are_not_kept() {
     let debug = started(Proxy::builder(&module).workers(0).log_level(Level::Debug));
     assert_eq!(said(&debug)[4..], ["debug", "warn", "02", "01"]);
 }
+
+#[test]
+fn everything_ends_at_a_shut_down() {
+    let proxy = started(Proxy::builder(&ending(0)).workers(1));
+    proxy.shut_down();
+    assert_eq!(callbacks(&proxy).last(), Some(&"done"));
+    assert_eq!(proxy.callouts().len(), 2, "the last calls of main and worker");
+    proxy.callouts().iter().for_each(|it| assert!(it.answer(Answer::status(200))));
+    assert_eq!(callbacks(&proxy).last(), Some(&"delete"));
+    assert_eq!(proxy.tick(), 0, "nothing is left");
+}

@@ -208,6 +208,12 @@ fn properties_have_their_types_and_phases() {
         ("no wire form", "filter_state", None, ["03"; 4]),
         ("a zero at the end is fine", "request\\00protocol\\00", None, ["00HTTP/1.1"; 4]),
         (
+            "not while the headers are out of reach",
+            "request\\00host",
+            Some(("request.host", Value::from("shop"))),
+            ["00shop", none, "00shop", none],
+        ),
+        (
             "a part with dots",
             "xds\\00route_metadata\\00filter_metadata\\00a.b\\00k",
             Some(("xds\0route_metadata\0filter_metadata\0a.b\0k", Value::Uint(7))),
@@ -316,4 +322,96 @@ fn a_local_reply_has_no_upstream() {
     stream.local_reply(503, 1 << 24, "cluster_not_found");
     stream.finish();
     assert_eq!(said(&proxy), ["01", "", "01", "", "00", "cluster_not_found"]);
+}
+
+#[test]
+fn whole_maps_can_be_set_and_measured() {
+    let body = r#"
+        (drop (call $proxy_get_header_map_size (i32.const 0) (i32.const 8)))
+        (call $say (i32.load (i32.const 8)))
+        (call $say (call $proxy_set_header_map_pairs (i32.const 0)
+            $"\01\00\00\00\03\00\00\00\01\00\00\00x-b\002\00"))
+        (call $say (call $proxy_get_header_map_size (i32.const 2) (i32.const 8)))
+        (i32.const 0)"#;
+    let proxy = start(&guest(&[("request_headers", body)]));
+    let stream = proxy.worker(0).stream();
+    stream.request_headers([("x-a", "1"), ("x-a", "22")], true);
+    assert_eq!(said(&proxy), ["09", "00", "02"], "names and values alone");
+    assert_eq!(stream.upstream_headers(), Headers::from([("x-b", "2")]));
+}
+
+#[test]
+fn pairs_that_do_not_fit_are_none() {
+    for pairs in
+        ["\\01\\00\\00", "\\ff\\ff\\ff\\ff", "\\01\\00\\00\\00\\09\\00\\00\\00\\01\\00\\00\\00x"]
+    {
+        let set = format!(
+            "(call $say (call $proxy_set_header_map_pairs (i32.const 0) $\"{pairs}\"))
+             (i32.const 0)"
+        );
+        let proxy = start(&guest(&[("request_headers", &set)]));
+        let stream = proxy.worker(0).stream();
+        stream.request_headers([("x-a", "1")], true);
+        assert_eq!(
+            (said(&proxy), stream.upstream_headers().len()),
+            (vec!["00".into()], 0),
+            "{pairs}"
+        );
+    }
+}
+
+#[test]
+fn callbacks_are_told_how_much_there_is() {
+    let two = |first: &str, second: &str| {
+        format!("(call $say (local.get {first})) (call $say (local.get {second})) (i32.const 0)")
+    };
+    let (head, body) = (two("$count", "$eos"), two("$size", "$eos"));
+    let trailers = two("$count", "$id");
+    let proxy = start(&guest(&[
+        ("request_headers", &head),
+        ("request_body", &body),
+        ("request_trailers", &trailers),
+        ("response_headers", &head),
+        ("response_body", &body),
+    ]));
+    let stream = proxy.worker(0).stream();
+    stream.request_headers(Headers::plain_get("/"), false);
+    stream.request_body("seven..", false);
+    stream.request_trailers([("a", "1"), ("b", "2")]);
+    stream.response_headers([(":status", "200")], false);
+    stream.response_body("", true);
+    let want = ["11", "00", "07", "00", "02", "03", "01", "00", "00", "01"];
+    assert_eq!(said(&proxy), want, "3 is the id of the stream");
+}
+
+#[test]
+fn a_root_context_can_act_for_a_stream() {
+    let create = "(i32.store (i32.const 512) (local.get $id))";
+    let ticks = "(drop (call $proxy_set_tick_period_milliseconds (i32.const 9))) (i32.const 1)";
+    let tick = property("connection\\00id")
+        + "(call $say (call $proxy_set_effective_context (i32.load (i32.const 512))))"
+        + &property("connection\\00id")
+        + "(call $say (call $proxy_set_effective_context (i32.const 99)))
+           (call $say (call $proxy_close_stream (i32.const 0)))";
+    let module = guest(&[("configure", ticks), ("context_create", create), ("tick", &tick)]);
+    let proxy = start(&module);
+    let stream = proxy.worker(0).stream();
+    stream.request_headers(Headers::plain_get("/"), false);
+    proxy.worker(0).tick();
+    let id = "\u{1}\0\0\0\0\0\0\0";
+    assert_eq!(said(&proxy), ["01", "", "00", "00", id, "02", "00"]);
+    assert!(stream.reset_by_filter());
+}
+
+#[test]
+fn an_upstream_filter_knows_its_host_from_the_start() {
+    let read = property("upstream\\00address") + "(i32.const 0)";
+    let module = guest(&[("request_headers", &read)]);
+    for (upstream, want) in [(false, "01"), (true, "00")] {
+        let proxy = start(&module);
+        let stream = proxy.worker(0).stream();
+        let stream = if upstream { stream.as_upstream() } else { stream };
+        stream.request_headers(Headers::plain_get("/"), true);
+        assert_eq!(said(&proxy)[0], want, "upstream: {upstream}");
+    }
 }

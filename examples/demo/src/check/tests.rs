@@ -35,7 +35,9 @@ fn good(scenario: Scenario) -> Trace {
             let upstream = i64::try_from(end - start - 300_000).unwrap();
             attributes.push(pair(key::UPSTREAM_TIME, Value::IntValue(upstream)));
         }
-        if let Some(to) = hop.to {
+        // The outer of a hop's two spans says where both go to.
+        let inner = hop.below.first().filter(|inner| !inner.timed);
+        if let Some(to) = inner.unwrap_or(hop).to.filter(|_| hop.timed) {
             attributes.push(pair(key::CLUSTER, Value::StringValue(to.to_owned())));
         }
         if hop.tries > 1 {
@@ -46,6 +48,7 @@ fn good(scenario: Scenario) -> Trace {
             trace_id: TraceId::from_slice(&[1; 16]).unwrap(),
             span_id,
             parent,
+            parent_is_remote: hop.timed,
             service: hop.service.to_owned(),
             name: "GET".to_owned(),
             kind: hop.kind,

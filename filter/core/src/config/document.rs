@@ -100,3 +100,32 @@ impl<'de> Visitor<'de> for Tree {
         Ok(Value::Object(keys))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+    use prost_types::value::Kind;
+    use serde_json::json;
+
+    /// Both begin with a line feed, and an entry of 123 bytes makes `{` the second byte.
+    #[test]
+    fn a_struct_and_json_text_are_told_apart_by_any_length_of_the_first_entry() {
+        for length in 0..300 {
+            let text = "x".repeat(length);
+            let value = prost_types::Value { kind: Some(Kind::StringValue(text.clone())) };
+            let fields = [("a".to_owned(), value)].into();
+            let bytes = prost_types::Struct { fields }.encode_to_vec();
+            assert_eq!(parse(&bytes).unwrap(), json!({"a": text}), "{length}");
+            let json = format!("\n{{\n\"a\":\"{text}\"}}");
+            assert_eq!(parse(json.as_bytes()).unwrap(), json!({"a": text}), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_said_to_be() {
+        let Problem { path, message } = parse(b"\n\x03\x12\x01a").unwrap_err();
+        assert_eq!(path, "document");
+        assert_eq!(message, "is neither JSON text nor a google.protobuf.Struct");
+    }
+}

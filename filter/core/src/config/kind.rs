@@ -202,7 +202,8 @@ pub(super) fn integer(found: &Value) -> Option<i64> {
 fn within<const MIN: i64, const MAX: i64>(found: &Value, reader: &mut Reader<'_>) -> Option<u64> {
     let number = integer(found).filter(|it| (MIN..=MAX).contains(it));
     if number.is_none() {
-        let whole = if found.is_f64() { "a whole number, " } else { "" };
+        let broken = found.is_f64() && integer(found).is_none();
+        let whole = if broken { "a whole number, " } else { "" };
         reader.wrong(&format!("{whole}{MIN} to {MAX}"), found);
     }
     number.and_then(|it| u64::try_from(it).ok())

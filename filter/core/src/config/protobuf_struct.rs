@@ -96,7 +96,7 @@ fn next<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u64, Wire<'a>)>, StructError
     if bytes.is_empty() {
         return Ok(None);
     }
-    let field = || {
+    let mut field = || {
         let tag = varint(bytes)?;
         let wire = match tag & 7 {
             0 => Wire::Varint(varint(bytes)?),
@@ -115,7 +115,6 @@ fn next<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u64, Wire<'a>)>, StructError
         };
         Some((tag >> 3, wire))
     };
-    let mut field = field;
     field().map(Some).ok_or(StructError::Encoding)
 }
 
@@ -145,5 +144,48 @@ impl fmt::Display for StructError {
             Self::Twice => "is a google.protobuf.Struct with a key that is there twice",
             Self::Depth => "is a google.protobuf.Struct that is nested too deeply",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+    use prost_types::{Struct, value::Kind};
+    use serde_json::json;
+
+    #[test]
+    fn refuses_what_no_encoder_writes() {
+        use StructError as E;
+        let entry = |value: &[u8]| {
+            let mut entry = vec![0x0a, 1, b'a', 0x12, value.len().try_into().unwrap()];
+            entry.extend(value);
+            let mut bytes = vec![0x0a, entry.len().try_into().unwrap()];
+            bytes.extend(entry);
+            bytes
+        };
+        let infinite = [&[0x11][..], &f64::INFINITY.to_le_bytes()].concat();
+        let mut deep = Struct::default();
+        for _ in 0..200 {
+            let inner = prost_types::Value { kind: Some(Kind::StructValue(deep)) };
+            deep = Struct { fields: [("a".to_owned(), inner)].into() };
+        }
+        for (why, bytes, want) in [
+            ("true", entry(&[0x20, 1]), Ok(json!({"a": true}))),
+            ("the last kind counts", entry(&[0x20, 1, 0x20, 0]), Ok(json!({"a": false}))),
+            ("no kind", entry(&[]), Err(E::Encoding)),
+            ("a field that Value does not have", entry(&[0x38, 1]), Err(E::Encoding)),
+            ("a flag as text", entry(&[0x22, 1]), Err(E::Encoding)),
+            ("a wire type that is none", entry(&[0x23, 1]), Err(E::Encoding)),
+            ("a text that is not UTF-8", entry(&[0x1a, 1, 0xff]), Err(E::Text)),
+            ("infinite", entry(&infinite), Err(E::Number)),
+            ("a varint without end", entry(&[0xff; 11]), Err(E::Encoding)),
+            ("a length beyond the end", vec![0x0a, 5, 0x0a], Err(E::Encoding)),
+            ("a key twice", [entry(&[0x20, 1]), entry(&[0x20, 1])].concat(), Err(E::Twice)),
+            ("an entry without value", vec![0x0a, 3, 0x0a, 1, b'a'], Err(E::Encoding)),
+            ("too deep", deep.encode_to_vec(), Err(E::Depth)),
+        ] {
+            assert_eq!(parse(&bytes), want, "{why}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::keys::Document;
+use super::kind::integer;
 use super::nearest;
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(super) struct Reader<'a> {
 
 /// The most characters of a document's own text in a message.
 const QUOTED: usize = 60;
+
+/// As many keys as objects may always have.
+const SOME: usize = 64;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
@@ -104,10 +108,13 @@ fn hint(path: &str, known: &[String]) -> String {
 /// A value as messages show it. Objects and lists are not shown: there could be a secret in them.
 fn named(value: &Value) -> String {
     match value {
+        Value::Object(it) if it.len() > SOME => format!("an object of {}", it.len()),
         Value::Object(_) => "an object".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::String(text) => quoted(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        // 50.0 is 50: a Struct has no other numbers.
+        Value::Number(_) => integer(value).map_or(value.to_string(), |it| it.to_string()),
+        Value::Null | Value::Bool(_) => value.to_string(),
     }
 }
 

@@ -1,0 +1,83 @@
+//! A whole request through core: any headers, any facts, and the books balance.
+#![no_main]
+
+use hopspan_core::config::{self, Surroundings};
+use hopspan_core::id::Generator;
+use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
+use hopspan_core::request::{Fact, Headers, RequestHead, Stream};
+use hopspan_core::stats::Stat;
+use hopspan_core::time::{Monotonic, Now, UnixNanos};
+use hopspan_core::tracer::Tracer;
+
+/// Hands out the fuzzer's bytes as the host's answers, in turn.
+struct Bytes<'a>(std::slice::Iter<'a, &'a [u8]>);
+
+impl Bytes<'_> {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.0.next().map(|it| it.to_vec())
+    }
+}
+
+impl Stream for Bytes<'_> {
+    fn fact(&mut self, _: Fact) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn request_header(&mut self, _: &str) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn response_headers(&mut self) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
+        self.next()
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
+    let (headers, facts, refused, times) = input;
+    let around = Surroundings { node_id: "", node_cluster: "", env: &|_| None };
+    let document = br#"{"collector":{"cluster":"otel"}}"#;
+    let mut tracer = Tracer::new(config::read(document, &around).expect("a good configuration"));
+    let mut ids = Generator::new([5; 32]);
+    let mut stream = Bytes(facts.iter());
+    let [started, request_end, response_end, ended] = times;
+    let now = Now { wall: UnixNanos(ended), mono: Monotonic(ended) };
+    if refused {
+        tracer.refused(Headers::new(headers), &mut stream, &mut ids, now);
+    } else {
+        let head = RequestHead {
+            headers: Headers::new(headers),
+            end_of_stream: started % 2 == 0,
+            now: Monotonic(started),
+        };
+        let started = tracer.start(&head, &mut stream, &mut ids);
+        let [Edit::Replace("traceparent", value), more @ ..] = &started.edits[..] else {
+            panic!("no traceparent goes out: {:?}", started.edits)
+        };
+        assert!(Traceparent::parse(value).is_ok());
+        for edit in more {
+            match edit {
+                Edit::Replace("tracestate", list) => {
+                    assert!(tracestate::check(list).is_ok_and(|it| !it.is_empty()));
+                }
+                other => assert_eq!(other, &Edit::Remove("tracestate")),
+            }
+        }
+        let mut span = started.span.expect("hopspan is on");
+        span.request_ended(|| Monotonic(request_end));
+        span.response_ended(|| Monotonic(response_end));
+        tracer.finish(span, &mut stream, || now);
+    }
+    tracer.tick(Monotonic(u64::MAX / 2), 0);
+    let mut sent = 0;
+    while let Some(call) = tracer.next_call(Monotonic(u64::MAX / 2)) {
+        assert!(call.body.len() <= 1 << 20);
+        sent += 1;
+    }
+    let created = tracer.stats.get(Stat::SpansCreated);
+    assert!((0..=2).contains(&created) && sent == usize::from(created > 0));
+    assert_eq!(created, tracer.stats.get(Stat::SpansInFlight));
+});
