@@ -147,7 +147,7 @@ impl CallRecord {
             End::Response(response) => (response, (0, "")),
             End::Reset => (CallResponse::default(), (Status::BROKEN_CONNECTION.0, "reset")),
         };
-        if !self.waiting.get() {
+        if !self.waiting.replace(false) {
             return false;
         }
         let vm = process.vm(self.vm);

@@ -191,6 +191,7 @@ async fn use_mesh(
     const START: Duration = Duration::from_secs(60);
 
     let begin = Instant::now();
+    step("proxies", format_args!("{} Envoys are starting", Proxy::ALL.len()))?;
     let all_ready = async {
         for proxy in Proxy::ALL {
             envoy::ready(ports.admin(proxy)).await;
@@ -199,7 +200,7 @@ async fn use_mesh(
     let waited = tokio::time::timeout(START, all_ready).await;
     waited.map_err(|_| because(format!("the proxies are not ready after {START:?}")))?;
     let took = begin.elapsed().as_secs_f64();
-    step("proxies", format_args!("{} Envoys ready in {took:.1} s", Proxy::ALL.len()))?;
+    step("", format_args!("ready after {took:.1} s"))?;
 
     if options.check {
         return run_check(ports, store, load).await;
@@ -267,9 +268,8 @@ async fn complain(verdict: &check::Verdict, ports: Ports) -> io::Result<()> {
 /// Says what people can do now.
 fn invite(ports: Ports) -> io::Result<()> {
     let gateway = format!("http://127.0.0.1:{}", ports.gateway());
-    step("gateway", format_args!("{gateway}/products/1   try it: curl, your trace is shown next"))?;
-    step("", format_args!("{gateway}/products/1/slow   {gateway}/carts/1/flaky"))?;
-    step("", format_args!("{gateway}/orders/1 and {gateway}/orders/1/fail with -X POST"))?;
+    step("gateway", format_args!("curl {gateway}/products/1 and see its trace here next"))?;
+    step("", "also /products/1/slow, /carts/1/flaky, and with -X POST /orders/1, /orders/1/fail")?;
     let admin: Vec<String> =
         Proxy::ALL.map(|it| format!("{} :{}", it.name(), ports.admin(it))).into();
     step("admin", format_args!("http://127.0.0.1, {}", admin.join(", ")))?;

@@ -1,7 +1,5 @@
 //! What the demo says when it cannot start. No Envoy is needed to find out.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -11,9 +11,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
-        // Such as JSON text and doubles both have exactly.
+        // Numbers that JSON text and the doubles of a Struct both have exactly.
+        any::<i64>().prop_map(|it| json!(it >> 11)),
         any::<i32>().prop_map(|it| json!(f64::from(it) / 4.0)),
         prop::sample::select(vec![1e300, -1e300, 1e15, 9_007_199_254_740_992.0])
             .prop_map(Value::from),
@@ -154,9 +153,8 @@ proptest! {
 
     #[test]
     fn a_struct_means_the_same_as_its_json(document in any_document()) {
-        // A Struct has no numbers but these.
         let bytes = struct_bytes(&document);
-        let json = Proxy::default().read(as_doubles(&document).to_string());
+        let json = Proxy::default().read(document.to_string());
         prop_assert_eq!(outcome(Proxy::default().read(&bytes)), outcome(json));
     }
 
@@ -166,18 +164,5 @@ proptest! {
     ) {
         let bytes = struct_bytes(&document);
         let _ = Proxy::default().read(&bytes[..cut.index(bytes.len().max(1)).min(bytes.len())]);
-    }
-}
-
-fn as_doubles(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(list) => list.iter().map(as_doubles).collect(),
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, it)| (key.clone(), as_doubles(it)))
-            .collect::<Map<_, _>>()
-            .into(),
-        other => other.clone(),
     }
 }

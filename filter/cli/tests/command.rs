@@ -1,0 +1,148 @@
+//! The command as people use it: what it prints where, and how it ends.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the command; what it reads, its exit status, standard output, standard error.
+fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hopspan"))
+        .args(arguments)
+        // A variable of whoever runs the command is none of the proxy's.
+        .env("OTEL_SERVICE_NAME", "mine")
+        .env("OTEL_SDK_DISABLED", "true")
+        .env_remove("TOKEN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it is read");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code().expect("an exit status"), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_good_configuration_is_ok_and_shown_in_full() {
+    let (status, out, err) = run(
+        &["check", "-"],
+        r#"{"collector": {"cluster": "otel", "headers": {"Authorization": "Bearer ${TOKEN}"}}}"#,
+    );
+    assert_eq!(
+        err,
+        "stdin: note: needs TOKEN in the VM's environment_variables\n\
+         stdin: OK\n"
+    );
+    assert_eq!(
+        out,
+        r#"{
+  "batch": {
+    "max_export_batch_bytes": 1048576,
+    "max_export_batch_size": 512,
+    "max_in_flight": 2,
+    "max_queue_bytes": 4194304,
+    "max_queue_size": 4096,
+    "schedule_delay_ms": 1000
+  },
+  "collector": {
+    "authority": "otel",
+    "cluster": "otel",
+    "headers": {
+      "authorization": "***"
+    },
+    "protocol": "http/protobuf",
+    "timeout_ms": 10000,
+    "traces_path": "/v1/traces"
+  },
+  "direction": "auto",
+  "metrics": {
+    "to": []
+  },
+  "resource_attributes": {},
+  "retry": {
+    "enabled": true,
+    "initial_backoff_ms": 1000,
+    "max_backoff_ms": 30000,
+    "max_elapsed_ms": 120000
+  },
+  "sampling": {
+    "ratio": 1.0
+  },
+  "service": {
+    "name": "unknown_service:envoy"
+  },
+  "spans": {
+    "kind": "auto"
+  },
+  "strict": false,
+  "trust": {
+    "default": "auto"
+  }
+}
+"#
+    );
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn what_is_odd_is_said_and_accepted() {
+    let (status, _, err) = run(&["check", "-"], r#"{"collector": {"timeout_ms": 5}}"#);
+    assert_eq!(
+        (status, err.as_str()),
+        (0, "stdin: warning: collector: has no cluster, so nothing is exported\nstdin: OK\n")
+    );
+}
+
+#[test]
+fn each_problem_is_a_line_and_unknown_keys_are_problems() {
+    let dir = std::env::temp_dir().join(format!("hopspan-check-{}", std::process::id()));
+    std::fs::create_dir(&dir).expect("a directory of our own");
+    let file = dir.join("bad.json");
+    let document = r#"{"sampling":{"ratio":50},"colector":{},"collector":{"timeout_ms":0}}"#;
+    std::fs::write(&file, document).expect("a file");
+    let name = file.to_str().expect("a name");
+    let outcome = run(&["check", name], "");
+    std::fs::remove_dir_all(&dir).expect("it was ours");
+    let want = format!(
+        "{name}: collector.timeout_ms: must be 1 to 60000, not 0\n\
+         {name}: sampling.ratio: must be 0 to 1, not 50\n\
+         {name}: colector: is no key of hopspan; is it collector?\n"
+    );
+    assert_eq!(outcome, (1, String::new(), want));
+}
+
+#[test]
+fn text_that_is_not_json_is_named_with_its_place() {
+    let want = "stdin: line 2 column 1: is not JSON: EOF while parsing an object\n";
+    assert_eq!(run(&["check", "-"], "{\n"), (1, String::new(), want.to_owned()));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_judged() {
+    let (status, out, err) = run(&["check", "no/such/file.json"], "");
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert_eq!(err, "hopspan: no/such/file.json: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_wrong_use_is_said_with_the_right_one() {
+    for arguments in [&[][..], &["check"], &["chekc", "-"], &["check", "a", "b"]] {
+        let (status, out, err) = run(arguments, "");
+        assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(err.contains("Usage: hopspan"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn version_and_help_are_there() {
+    let version = format!("hopspan {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"], ""), (0, version, String::new()));
+    for (arguments, example) in [
+        (&["--help"][..], "hopspan check hopspan.json"),
+        (&["check", "--help"], "| hopspan check -"),
+    ] {
+        let (status, out, _) = run(arguments, "");
+        assert_eq!(status, 0);
+        assert!(out.contains("Examples:") && out.contains(example), "{out}");
+    }
+}

@@ -1,0 +1,218 @@
+//! The committed schema, and the examples that it and the reader must both like.
+
+use hopspan_core::config::{Surroundings, read_strictly, schema};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Whether hopspan takes a document; every variable that it may ask for is set.
+fn problems(document: &Value) -> Option<String> {
+    let env = |name: &str| (!name.starts_with("OTEL_")).then(|| "x".to_owned());
+    let around = Surroundings { node_id: "", node_cluster: "", env: &env };
+    read_strictly(document.to_string().as_bytes(), &around).err().map(|it| it.to_string())
+}
+
+fn validator() -> Validator {
+    jsonschema::draft202012::new(&schema()).expect("the schema is one")
+}
+
+#[test]
+fn the_committed_schema_is_what_the_code_says() {
+    let committed = std::fs::read_to_string(format!("{ROOT}/filter/schema.json"))
+        .expect("filter/schema.json can be read");
+    assert!(
+        committed == format!("{:#}\n", schema()),
+        "filter/schema.json is stale; renew it with: \
+         cargo run -p hopspan-cli -- schema >filter/schema.json"
+    );
+}
+
+#[test]
+fn every_key_has_a_description_and_no_others_are_allowed() {
+    fn check(path: &str, schema: &Value) -> usize {
+        assert!(schema["description"].is_string(), "{path} is not described");
+        let Some(keys) = schema["properties"].as_object() else { return 1 };
+        assert_eq!(schema["additionalProperties"], false, "{path}");
+        keys.iter().map(|(key, it)| check(&format!("{path}.{key}"), it)).sum()
+    }
+    assert_eq!(check("", &schema()), 29);
+}
+
+/// Each key with each of these values, alone: schema and reader are two judges of one law.
+#[test]
+fn the_schema_allows_what_the_reader_takes() {
+    let long = "x".repeat(1025);
+    let mut values = vec![
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(["otlp"]),
+        json!({"zzz": 1}),
+        json!(""),
+        json!("x"),
+        json!("x y"),
+        json!("/x"),
+        json!("/x#y"),
+        json!("a\nb"),
+        json!("\u{85}"),
+        json!("ü"),
+        json!("/ü"),
+        json!("[::1]:80"),
+        json!("a/b"),
+        json!("Auto"),
+        json!(long),
+        json!(long[1..]),
+        json!("ü".repeat(1024)),
+        json!({"a": "x"}),
+        json!({"a": "x\ty"}),
+        json!({"a": " x"}),
+        json!({"a": "x y"}),
+        json!({"a": "${B}"}),
+        json!({"a": ""}),
+        json!({"": "x"}),
+        json!({"a b": "x"}),
+        json!({"HOST": "x"}),
+        json!({"hosts": "x"}),
+        json!({"a": 1}),
+        json!({"a": 1.5}),
+        json!({"a": null}),
+        json!({"a": []}),
+        json!({"a": false}),
+        json!({"a.b": "x"}),
+        json!({"service.name": "x"}),
+        json!({"service.names": "x"}),
+        json!({"telemetry.sdk.name": "x"}),
+        json!({"telemetry_sdk": "x"}),
+        json!({"a": long}),
+        json!({"a": long[1..]}),
+        json!({&long: "x"}),
+        json!({&long[1..]: "x"}),
+    ];
+    for number in [
+        -1.0,
+        -1e-9,
+        0.0,
+        1e-9,
+        0.5,
+        1.0,
+        1.5,
+        2.0,
+        9.0,
+        10.0,
+        100.0,
+        101.0,
+        4_095.0,
+        4_096.0,
+        60_000.0,
+        60_001.0,
+        1e5,
+        100_001.0,
+        6e5,
+        600_001.0,
+        1e6,
+        1_000_001.0,
+        67_108_864.0,
+        67_108_865.0,
+        86_400_000.0,
+        86_400_001.0,
+        268_435_456.0,
+        268_435_457.0,
+        1e15,
+        1e300,
+    ] {
+        values.push(json!(number));
+        values.extend((number % 1.0 == 0.0).then(|| json!(number as i64)));
+    }
+    for length in [64, 65, 128, 129] {
+        values.push((0..length).map(|it| (it.to_string(), json!("x"))).collect());
+    }
+
+    let schema = schema();
+    let mut documents: Vec<_> = values.clone();
+    for (group, keys) in schema["properties"].as_object().expect("keys") {
+        let words = |it: &Value| it["enum"].as_array().cloned().unwrap_or_default();
+        for value in values.iter().chain(&words(keys)) {
+            documents.push(json!({group: value}));
+        }
+        for (key, schema) in keys["properties"].as_object().into_iter().flatten() {
+            for value in values.iter().chain(&words(schema)) {
+                // A cluster's name that cannot be an authority is only a name beside one.
+                let mut document = json!({group: {key: value}});
+                if key == "cluster" {
+                    document[group]["authority"] = json!("x");
+                }
+                documents.push(document);
+            }
+        }
+    }
+
+    let validator = validator();
+    let mut taken = 0;
+    for document in documents {
+        let problems = problems(&document);
+        taken += usize::from(problems.is_none());
+        assert_eq!(validator.is_valid(&document), problems.is_none(), "{document}: {problems:?}");
+    }
+    assert!(taken > 400, "only {taken} documents were good");
+}
+
+/// Files below `directory`.
+fn files(directory: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files(&path, out) } else { out.push(path) }
+    }
+}
+
+/// hopspan's configurations in a proxy's.
+fn configurations(tree: &Value, out: &mut Vec<Value>) {
+    const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+    if tree["@type"] == WASM {
+        let any = &tree["config"]["configuration"];
+        out.push(match &any["value"] {
+            Value::String(text) => serde_json::from_str(text).expect("JSON text"),
+            value => value.clone(),
+        });
+    }
+    match tree {
+        Value::Array(list) => list.iter().for_each(|it| configurations(it, out)),
+        Value::Object(keys) => keys.values().for_each(|it| configurations(it, out)),
+        _ => {}
+    }
+}
+
+/// A template with something in its gaps.
+fn fill(mut template: String) -> String {
+    while let Some(start) = template.find("{{") {
+        let end = template[start..].find("}}").expect("a gap has an end") + start + 2;
+        template.replace_range(start..end, "1");
+    }
+    template
+}
+
+#[test]
+fn every_example_is_a_good_configuration() {
+    let mut paths = Vec::new();
+    files(&Path::new(ROOT).join("examples"), &mut paths);
+    let mut found = 0;
+    for path in paths {
+        let ends = |end| path.to_string_lossy().ends_with(end);
+        let text = || std::fs::read_to_string(&path).expect("text");
+        let mut documents = Vec::new();
+        if ends("hopspan.json") {
+            documents.push(serde_json::from_str(&text()).expect("JSON"));
+        } else if ends(".yaml") || ends(".yml") {
+            let tree = serde_yaml_ng::from_str(&fill(text())).expect("YAML");
+            configurations(&tree, &mut documents);
+        }
+        for document in documents {
+            found += 1;
+            assert_eq!(problems(&document), None, "{}", path.display());
+            assert!(validator().is_valid(&document), "{}", path.display());
+        }
+    }
+    assert!(found > 0, "there is no example left");
+}
