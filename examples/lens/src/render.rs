@@ -38,7 +38,8 @@ impl Medium {
     }
 
     fn paint(self, style: Style, text: &str) -> String {
-        if self.colour && style != PLAIN { format!("{style}{text}{style:#}") } else { text.into() }
+        let visible = self.colour && style != PLAIN && !text.is_empty();
+        if visible { format!("{style}{text}{style:#}") } else { text.into() }
     }
 }
 

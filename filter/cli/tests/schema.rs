@@ -37,7 +37,7 @@ fn every_key_has_a_description_and_no_others_are_allowed() {
         assert_eq!(schema["additionalProperties"], false, "{path}");
         keys.iter().map(|(key, it)| check(&format!("{path}.{key}"), it)).sum()
     }
-    assert_eq!(check("", &schema()), 29);
+    assert_eq!(check("", &schema()), 27);
 }
 
 /// Each key with each of these values, alone: schema and reader are two judges of one law.
@@ -156,7 +156,7 @@ fn the_schema_allows_what_the_reader_takes() {
         taken += usize::from(problems.is_none());
         assert_eq!(validator.is_valid(&document), problems.is_none(), "{document}: {problems:?}");
     }
-    assert!(taken > 400, "only {taken} documents were good");
+    assert!(taken > 300, "only {taken} documents were good");
 }
 
 /// Files below `directory`.

@@ -28,7 +28,7 @@ pub(super) fn parse(document: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(text).map(|Unambiguous(it)| it).map_err(|it| {
         let whole = it.to_string();
         let what = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(what, _)| what);
-        let place = format!("line {} column {}", it.line(), it.column());
+        let place = format!("line {} column {}", it.line(), it.column().max(1));
         problem(&place, format!("is not JSON: {what}"))
     })
 }

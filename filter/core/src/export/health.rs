@@ -79,6 +79,13 @@ impl Health {
     fn why(&self, answer: &Answer<'_>) -> String {
         let cluster = &self.cluster;
         match answer {
+            // The proxy answers itself where nobody else does.
+            Answer::Response { status: 503, .. } => {
+                format!("collector.cluster \"{cluster}\" answered 503, or cannot be reached")
+            }
+            Answer::Response { status: 504, .. } => {
+                format!("collector.cluster \"{cluster}\" answered 504, or not within collector.timeout_ms")
+            }
             Answer::Response { status, .. } => format!("collector.cluster \"{cluster}\" answered {status}"),
             Answer::None => format!("collector.cluster \"{cluster}\" broke the connection"),
             Answer::Unsent => {
@@ -141,7 +148,7 @@ mod tests {
             got,
             [
                 None,
-                some("export fails: collector.cluster \"otel\" answered 503; its spans wait to be sent again (1 failed so far)"),
+                some("export fails: collector.cluster \"otel\" answered 503, or cannot be reached; its spans wait to be sent again (1 failed so far)"),
                 None,
                 some("export fails: collector.cluster \"otel\" broke the connection; its spans wait to be sent again (3 failed so far)"),
                 some("export works again after 3 failed requests in 74 s"),

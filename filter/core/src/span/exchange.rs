@@ -205,7 +205,10 @@ impl Exchange<'_> {
             out.integer(names::UPSTREAM_TIME, saturating(nanos(upstream)));
         }
         present(out, names::RESPONSE_FLAGS, self.flags.names().as_bytes());
-        present(out, names::RESPONSE_CODE_DETAILS, &self.code_details);
+        // The upstream's own answer needs no explanation by the proxy.
+        if self.code_details != b"via_upstream" {
+            present(out, names::RESPONSE_CODE_DETAILS, &self.code_details);
+        }
     }
 
     fn url(&self) -> Vec<u8> {
