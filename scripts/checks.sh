@@ -2,6 +2,7 @@
 # The words that `test` is made of, and the two that a user starts: demo and check.
 
 cargo_deny=0.20.2
+test_limit=900 # seconds, with compilation: a test that hangs must not hang CI
 
 word_test() {
     local began
@@ -46,7 +47,7 @@ word_shell() {
 word_docs() {
     rust
     step docs "the documentation builds without a warning" \
-        env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+        env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --document-private-items
 }
 
 word_deny() {
@@ -68,7 +69,7 @@ judge_dependencies() {
 
 word_unit() {
     rust
-    step unit "unit and property tests" cargo test --locked --workspace --exclude host-test
+    step unit "unit and property tests" within "$test_limit" cargo test --locked --workspace --exclude host-test
 }
 
 # Each test file of host-test but the one that needs a real Envoy.
@@ -83,9 +84,9 @@ word_host() {
     done
     export HOPSPAN_WASM=$module
     step host "tests of the module in the test host" \
-        cargo test --locked --package host-test --lib "${tests[@]}"
+        within "$test_limit" cargo test --locked --package host-test --lib "${tests[@]}"
     step host-docs "the examples in the test host's documentation" \
-        cargo test --locked --package host-test --doc
+        within "$test_limit" cargo test --locked --package host-test --doc
 }
 
 word_envoy() {
@@ -97,7 +98,7 @@ word_envoy() {
 
 test_in_envoy() {
     export HOPSPAN_WASM=$module
-    step "$1" "tests in Envoy $envoy_is" cargo test --locked --package host-test --test envoy
+    step "$1" "tests in Envoy $envoy_is" within "$test_limit" cargo test --locked --package host-test --test envoy
 }
 
 word_test_versions() {
@@ -139,7 +140,8 @@ word_demo() {
 
 demo_check() {
     demo_ready
-    step demo "whole traces arrive from a mesh of real Envoys" "$target/debug/hopspan-demo" --check
+    step demo "whole traces arrive from a mesh of real Envoys" \
+        within 120 "$target/debug/hopspan-demo" --check
 }
 
 demo_ready() {

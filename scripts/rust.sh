@@ -32,9 +32,16 @@ component() {
     fi
 }
 
-# A command with a limit of so many seconds, where `timeout` exists.
+# A command with a limit of so many seconds, where `timeout` exists. (In the foreground: in the
+# process group of its step, which ends whatever the command leaves behind.)
 within() {
-    local seconds=$1
+    local seconds=$1 status=0
     shift
-    if type -P timeout >/dev/null; then timeout "$seconds" "$@"; else "$@"; fi
+    if ! type -P timeout >/dev/null; then
+        "$@"
+        return
+    fi
+    timeout --foreground "$seconds" "$@" || status=$?
+    if ((status == 124)); then printf 'build.sh: not done after %s s: ended\n' "$seconds"; fi
+    return "$status"
 }

@@ -8,7 +8,7 @@ debian_wasm=("${debian_rust[@]}" rust-web-src lld-22 wasi-libc)
 
 word_wasm() {
     rust
-    wasm_toolchain
+    wasm_toolchain wasm32-wasip1
     step wasm "build dist/hopspan.wasm ($wasm_with)" build_module
     local size
     size=$(($(wc -c <"$module")))
@@ -16,27 +16,22 @@ word_wasm() {
     ((size <= module_ceiling)) || die "the module is larger than its ceiling of $module_ceiling bytes"
 }
 
-# Chooses the compiler: the active toolchain, if it has or can get the target; else Debian's, which
-# has no wasm standard library but its source (-Zbuild-std makes one).
+# Chooses the compiler for a target: the active toolchain, if it has or can get the standard library;
+# else Debian's, which has the library's source (-Zbuild-std compiles it). Said in `wasm_with`.
 wasm_toolchain() {
-    [[ -z ${wasm_with:-} ]] || return 0
+    local triple=$1
+    wasm_with="active toolchain"
     if [[ ${HOPSPAN_WASM_TOOLCHAIN:-} != debian ]]; then
-        if has_target wasm32-wasip1; then
-            wasm_with="active toolchain"
-            return
-        fi
+        if has_target "$triple"; then return; fi
         if ! has_debian_wasm && type -P rustup >/dev/null; then
-            try_step target "rustup target add wasm32-wasip1 (20 s at most)" \
-                within 20 rustup target add wasm32-wasip1
-            if ! ((outcome)); then
-                wasm_with="active toolchain"
-                return
-            fi
-            printf '%-13s not to be had; trying the packages of this system instead\n' ""
+            try_step target "rustup target add $triple (20 s at most)" \
+                within 20 rustup target add "$triple"
+            if ((outcome == 0)); then return; fi
+            printf '%-13s not to be had; now the packages of this system\n' ""
         fi
     fi
     has_debian_wasm ||
-        packages "no compiler for wasm32-wasip1" "rustup target add wasm32-wasip1" "${debian_wasm[@]}"
+        packages "no compiler for $triple" "rustup target add $triple" "${debian_wasm[@]}"
     has_debian_wasm || die "the packages ${debian_wasm[*]} are there, but not what they should bring"
     wasm_with="Debian's toolchain"
 }
@@ -74,7 +69,7 @@ wasm_cargo() (
     local triple=$1 command=$2 source sysroot cargo=cargo options=()
     shift 2
     export CARGO_TARGET_DIR=$target/wasm
-    unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS RUSTC_WRAPPER
+    unset RUSTFLAGS
     if [[ $wasm_with == Debian* ]]; then
         cargo=/usr/bin/cargo
         export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
@@ -110,15 +105,7 @@ wasm_cargo() (
 # Core must go into a browser page as well.
 word_browser() {
     rust
-    wasm_toolchain
-    if [[ $wasm_with != Debian* ]] && ! has_target wasm32-unknown-unknown; then
-        if has_debian_wasm; then
-            local wasm_with="Debian's toolchain"
-        else
-            skip browser "no wasm32-unknown-unknown: rustup target add it"
-            return
-        fi
-    fi
+    wasm_toolchain wasm32-unknown-unknown
     step browser "core builds for wasm32-unknown-unknown" \
         wasm_cargo wasm32-unknown-unknown check --package hopspan-core
 }

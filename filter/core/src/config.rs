@@ -2,7 +2,7 @@
 //!
 //! [`read`] goes from bytes to [`Config`] in one pass that notices everything that is
 //! wrong. What keys there are, with their ranges, defaults and descriptions, is said once,
-//! in [`keys`]; the checker, the effective configuration and the JSON Schema follow it.
+//! in `config/keys.rs`; the checker, the effective configuration and the JSON Schema follow it.
 
 mod document;
 mod protobuf_struct;
@@ -106,11 +106,7 @@ pub fn read_strictly(document: &[u8], around: &Surroundings<'_>) -> Result<Confi
     read_as(document, around, true)
 }
 
-fn read_as(
-    document: &[u8],
-    around: &Surroundings<'_>,
-    strictly: bool,
-) -> Result<Config, Problems> {
+fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result<Config, Problems> {
     let tree = document::parse(document).map_err(|it| Problems(vec![it]))?;
     let mut reader = Reader::new(around.env);
     let mut keys = Document::read(&tree, &mut reader).unwrap_or_default();

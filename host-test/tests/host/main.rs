@@ -1,10 +1,9 @@
 //! The host itself, judged with guests that ask and tell what they were answered.
 
-#![allow(missing_docs, reason = "tests")]
-
 mod callouts;
 mod guest;
 mod lifecycle;
 mod process;
+mod properties;
 mod streams;
 mod system;
