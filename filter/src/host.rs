@@ -142,6 +142,8 @@ mod abi {
     unsafe extern "C" {
         pub(super) fn clock_time_get(clock: i32, precision: i64, time: *mut u64) -> i32;
         pub(super) fn random_get(bytes: *mut u8, len: usize) -> i32;
+        pub(super) fn environ_sizes_get(count: *mut usize, len: *mut usize) -> i32;
+        pub(super) fn environ_get(entries: *mut *mut u8, bytes: *mut u8) -> i32;
     }
 
     #[cfg(target_family = "wasm")]
@@ -182,6 +184,28 @@ pub fn random<const N: usize>() -> Option<[u8; N]> {
     // SAFETY: the host writes `N` bytes into the array.
     (unsafe { abi::random_get(bytes.as_mut_ptr(), N) } == 0).then_some(bytes)
 }
+
+/// The environment that the proxy's configuration gives this VM, as `NAME=value` strings;
+/// nothing if the host fails. (The standard library would trap.)
+pub fn environment() -> Vec<String> {
+    let (mut count, mut len) = (0, 0);
+    // SAFETY: the host writes one size at each pointer.
+    let sizes = unsafe { abi::environ_sizes_get(&raw mut count, &raw mut len) };
+    if sizes != 0 || count > MAX_ENVIRONMENT || len > MAX_ENVIRONMENT {
+        return Vec::new();
+    }
+    let (mut entries, mut bytes) = (vec![null_mut(); count], vec![0; len]);
+    // SAFETY: the host writes `count` pointers and `len` bytes, as it has just said.
+    if unsafe { abi::environ_get(entries.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
+        return Vec::new();
+    }
+    // The entries stand one behind the other; where the host put them is not followed.
+    let entries = bytes.split(|&byte| byte == 0).filter(|it| !it.is_empty());
+    entries.map(|it| String::from_utf8_lossy(it).into_owned()).collect()
+}
+
+/// More than any environment has, in entries or bytes.
+const MAX_ENVIRONMENT: usize = 1 << 20;
 
 /// How often `on_tick` is called from now on.
 pub fn set_tick_period(millis: u32) -> Status {

@@ -75,10 +75,14 @@ impl Vm {
             let value = host::property(&format!("{path}node\0{name}")).unwrap_or_default();
             String::from_utf8_lossy(&value).into_owned()
         };
+        let environment = host::environment();
         let around = Surroundings {
             node_id: &node("id"),
             node_cluster: &node("cluster"),
-            env: &|name| std::env::var(name).ok(),
+            env: &|name| {
+                let value = |it: &String| Some(it.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+                environment.iter().find_map(value)
+            },
         };
         let config = match config::read(&document, &around) {
             Ok(config) => config,
