@@ -47,7 +47,7 @@ word_shell() {
 word_docs() {
     rust
     step docs "the documentation builds without a warning" \
-        env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --document-private-items
+        env RUSTDOCFLAGS="-Dwarnings -Arustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
 }
 
 word_deny() {

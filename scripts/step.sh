@@ -21,7 +21,7 @@ try_step() {
     mkdir -p -- "$logs"
     began=$(now)
     outcome=0
-    printf '%-13s %-56s ' "$name" "$what"
+    printf '%-18s %-56s ' "$name" "$what"
 
     # Job control gives the command a process group of its own: whatever it starts can be ended.
     set -m
@@ -60,7 +60,7 @@ die_of_step() {
 
 # Says that a step was left out, and why.
 skip() {
-    printf '%-13s %-56s %8s  skipped\n' "$1" "$2" -
+    printf '%-18s %-56s %8s  skipped\n' "$1" "$2" -
     skipped=$((skipped + 1))
 }
 

@@ -12,7 +12,7 @@ word_wasm() {
     step wasm "build dist/hopspan.wasm ($wasm_with)" build_module
     local size
     size=$(($(wc -c <"$module")))
-    printf '%-13s dist/hopspan.wasm: %d bytes (%d KiB)\n' "" "$size" $(((size + 1023) / 1024))
+    printf '%-18s dist/hopspan.wasm: %d bytes (%d KiB)\n' "" "$size" $(((size + 1023) / 1024))
     ((size <= module_ceiling)) || die "the module is larger than its ceiling of $module_ceiling bytes"
 }
 
@@ -27,7 +27,7 @@ wasm_toolchain() {
             try_step target "rustup target add $triple (20 s at most)" \
                 within 20 rustup target add "$triple"
             if ((outcome == 0)); then return; fi
-            printf '%-13s not to be had; now the packages of this system\n' ""
+            printf '%-18s not to be had; now the packages of this system\n' ""
         fi
     fi
     has_debian_wasm ||

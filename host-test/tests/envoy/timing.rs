@@ -77,8 +77,9 @@ async fn a_slow_filter_is_the_proxy() {
     let times = measure(|it| it.after = vec![delay], || get("/")).await;
     judge(&times, |it| it.truth);
     for it in &times {
-        // Envoy's timers may fire a millisecond early.
-        assert!(it.held >= 28_000, "{it:?}");
+        // Envoy's timers count from when their loop last looked at the clock, so they may fire
+        // some milliseconds early.
+        assert!(it.held >= 20_000, "{it:?}");
     }
 }
 
