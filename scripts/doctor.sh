@@ -2,7 +2,7 @@
 # What is here, what is missing, and the command that installs it. Changes nothing.
 
 word_doctor() {
-    lacking=0
+    lacking=0 lacking_packages=()
     printf 'What ./build.sh needs, and what this machine has:\n\n'
     doctor_rust
     doctor_wasm
@@ -11,6 +11,9 @@ word_doctor() {
     printf '\n'
     if ((lacking)); then
         printf 'Missing: %d. The lines above say how to get it.\n' "$lacking"
+        if type -P apt-get >/dev/null && ((${#lacking_packages[@]})); then
+            printf 'All packages at once: %s\n' "$(apt_line "${lacking_packages[@]}")"
+        fi
         exit 1
     fi
     printf 'Nothing is missing: ./build.sh demo and ./build.sh test can run.\n'
@@ -44,6 +47,7 @@ by_package() {
         later "$what" "$why: installs ${*}"
     else
         missing "$what" "$why: $(remedy "$other" "$@")"
+        lacking_packages+=("$@")
     fi
 }
 

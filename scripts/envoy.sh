@@ -51,5 +51,5 @@ install_envoy() {
 
 # "1.40.0", or nothing if that is no Envoy.
 envoy_version() {
-    "$1" --version 2>/dev/null | sed -nE 's|.* version: [0-9a-f]+/([0-9]+\.[0-9]+\.[0-9]+)[-/].*|\1|p'
+    { "$1" --version 2>/dev/null || true; } | sed -nE 's|.* version: [0-9a-f]+/([0-9]+\.[0-9]+\.[0-9]+)[-/].*|\1|p'
 }

@@ -45,7 +45,7 @@ cannot_fuzz() {
 }
 
 nightly() {
-    rustup toolchain list 2>/dev/null | sed -nE 's/^(nightly[^ ]*).*/\1/p' | head -n 1
+    { rustup toolchain list 2>/dev/null || true; } | sed -nE 's/^(nightly[^ ]*).*/\1/p' | head -n 1
 }
 
 fuzz_ready() {

@@ -6,7 +6,7 @@ rust_wanted=$(sed -nE 's/^rust-version = "([0-9.]+)"/\1/p' "$root/Cargo.toml")
 rustup_hint="rustup, from https://rustup.rs"
 
 cargo_version() {
-    cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
+    { cargo --version 2>/dev/null || true; } | sed -nE 's/^cargo ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
 }
 
 # Makes a C compiler (Rust links with it) and a Rust toolchain be there.

@@ -3,7 +3,7 @@
 
 module=$root/dist/hopspan.wasm
 module_ceiling=409600
-debian_rust=(rustc-web cargo-web)
+debian_rust=(rustc-web cargo-web ca-certificates)
 debian_wasm=("${debian_rust[@]}" rust-web-src lld-22 wasi-libc)
 
 word_wasm() {

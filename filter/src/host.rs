@@ -216,9 +216,7 @@ pub fn set_tick_period(millis: u32) -> Status {
 /// At most `max` bytes of a buffer.
 pub fn buffer(buffer: Buffer, max: usize) -> Option<Vec<u8>> {
     // SAFETY: `returned` says what the two pointers are for.
-    returned(|data, len| unsafe {
-        abi::proxy_get_buffer_bytes(buffer as i32, 0, max, data, len)
-    })
+    returned(|data, len| unsafe { abi::proxy_get_buffer_bytes(buffer as i32, 0, max, data, len) })
 }
 
 /// A whole header map, in the form that core's `Headers` reads.
@@ -238,9 +236,7 @@ pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
 /// A property by its path, whose parts are separated by NUL.
 pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path; `returned` says what the two pointers are for.
-    returned(|data, len| unsafe {
-        abi::proxy_get_property(path.as_ptr(), path.len(), data, len)
-    })
+    returned(|data, len| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, len) })
 }
 
 /// Changes one header.
@@ -309,7 +305,12 @@ pub fn record_metric(id: u32, value: u64) -> Status {
 
 /// Sends a request to a cluster; the answer comes by `proxy_on_http_call_response` with
 /// the token that is returned here. A time-out of 0 would be none: it becomes 1 ms.
-pub fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout_ms: u32) -> Result<u32, Status> {
+pub fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, Status> {
     const NO_TRAILERS: [u8; 4] = 0_u32.to_le_bytes();
     let mut token = 0;
     // SAFETY: the host reads cluster, headers, body and trailers and keeps copies, and

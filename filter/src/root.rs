@@ -45,14 +45,21 @@ impl Root {
     }
 
     /// An answer came.
-    pub(crate) fn call_answered(&mut self, token: u32, responded: bool, size: usize, ids: &mut Generator) {
+    pub(crate) fn call_answered(
+        &mut self,
+        token: u32,
+        responded: bool,
+        size: usize,
+        ids: &mut Generator,
+    ) {
         let Some(at) = self.calls.iter().position(|(it, _)| *it == token) else { return };
         let (_, id) = self.calls.swap_remove(at);
         // Without headers there was no response, and the map must not be asked for one.
         let headers = if responded { host::header_map(Map::CallResponseHeaders) } else { None };
         let headers = headers.unwrap_or_default();
         let headers = Headers::new(&headers);
-        let status = headers.get(b":status").and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
+        let status =
+            headers.get(b":status").and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
         let body = match status {
             Some(200) if size > 0 => {
                 host::buffer(Buffer::CallResponseBody, size.min(MAX_ANSWER)).unwrap_or_default()
@@ -89,14 +96,15 @@ impl Root {
             let id = call.id;
             let timeout = u32::try_from(call.collector.timeout.as_millis()).unwrap_or(u32::MAX);
             let headers = call.headers(&context);
-            let unsent = match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
-                Ok(token) => {
-                    self.calls.push((token, id));
-                    continue;
-                }
-                Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
-                Err(_) => Answer::Unsent,
-            };
+            let unsent =
+                match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
+                    Ok(token) => {
+                        self.calls.push((token, id));
+                        continue;
+                    }
+                    Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
+                    Err(_) => Answer::Unsent,
+                };
             self.tracer.answered(id, &unsent, now, ids.bits());
         }
         while let Some(notice) = self.tracer.notice() {

@@ -80,7 +80,8 @@ impl Vm {
             node_id: &node("id"),
             node_cluster: &node("cluster"),
             env: &|name| {
-                let value = |it: &String| Some(it.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+                let value =
+                    |it: &String| Some(it.strip_prefix(name)?.strip_prefix('=')?.to_owned());
                 environment.iter().find_map(value)
             },
         };
@@ -213,9 +214,8 @@ impl Vm {
     /// host for good.
     fn define_metrics(&mut self) {
         if self.metrics.is_empty() {
-            let define = |stat: Stat| {
-                host::define_metric(stat.kind() != StatKind::Counter, stat.name())
-            };
+            let define =
+                |stat: Stat| host::define_metric(stat.kind() != StatKind::Counter, stat.name());
             self.metrics = Stat::ALL.into_iter().map(define).collect();
         }
     }

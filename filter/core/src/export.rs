@@ -14,10 +14,11 @@ use crate::time::Monotonic;
 use answer::{Answer, Verdict};
 use health::{Health, Notice};
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 /// `collector.*` of the configuration.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Collector {
     /// The proxy's cluster that requests go to.
     pub cluster: String,
@@ -79,6 +80,15 @@ pub struct Call<'a> {
     pub collector: &'a Collector,
     /// The encoded spans.
     pub body: &'a [u8],
+}
+
+impl fmt::Debug for Collector {
+    /// Without the headers: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, naming, authority, traces_path, headers: _, timeout } = self;
+        let fields = (cluster, naming, authority, traces_path, timeout);
+        f.debug_tuple("Collector").field(&fields).finish_non_exhaustive()
+    }
 }
 
 impl Call<'_> {
@@ -251,7 +261,9 @@ impl Exporter {
                 let elapsed = now.since(request.first);
                 if self.draining {
                     self.drop(&request, Stat::DroppedShutdown, stats);
-                } else if !self.retry.enabled || self.retry.max_elapsed.is_some_and(|max| elapsed >= max) {
+                } else if !self.retry.enabled
+                    || self.retry.max_elapsed.is_some_and(|max| elapsed >= max)
+                {
                     self.drop(&request, Stat::DroppedRetryExhausted, stats);
                 } else {
                     stats.add(Stat::SpansQueued, spans);

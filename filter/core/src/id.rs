@@ -180,7 +180,9 @@ mod tests {
 
     #[test]
     fn randomness_is_the_last_seven_bytes() {
-        let id = TraceId::from_bytes(*b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04\x05\x06\x07");
+        let id = TraceId::from_bytes(
+            *b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04\x05\x06\x07",
+        );
         assert_eq!(id.map(|id| id.randomness()), Some(0x0001_0203_0405_0607));
     }
 

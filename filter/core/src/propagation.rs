@@ -107,7 +107,9 @@ mod tests {
     fn pass_on(headers: &[(&str, &str)]) -> Option<(String, Option<String>)> {
         let bytes = encode_headers(headers);
         let fields = RequestFields::of(Headers::new(&bytes));
-        let Extracted::Context(context) = extract(&fields, Headers::new(&bytes)) else { return None };
+        let Extracted::Context(context) = extract(&fields, Headers::new(&bytes)) else {
+            return None;
+        };
         let mut state: Vec<&str> =
             headers.iter().filter(|(name, _)| *name == "tracestate").map(|(_, it)| *it).collect();
         let mut parent = String::new();

@@ -33,7 +33,6 @@ pub struct RequestHead<'a> {
 
 /// Which way a listener's traffic goes, seen from the service beside the proxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "snake_case"))]
 pub enum Direction {
     /// To the service: this proxy is the server side of the hop.
     Inbound,

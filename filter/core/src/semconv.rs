@@ -90,6 +90,15 @@ names! {
     RESPONSE_CODE_DETAILS = "hopspan.response_code_details";
 }
 
+/// Which side of a call a span describes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A request was received.
+    Server,
+    /// A request was sent.
+    Client,
+}
+
 /// Where attributes are written to, one by one.
 pub trait Attributes {
     /// A string; bytes that are not UTF-8 become replacement characters.

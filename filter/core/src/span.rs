@@ -5,17 +5,8 @@ pub mod exchange;
 
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
-use crate::semconv::{Attributes, Outcome};
+use crate::semconv::{Attributes, Kind, Outcome};
 use crate::time::UnixNanos;
-
-/// Which side of a call a span describes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// A request was received.
-    Server,
-    /// A request was sent.
-    Client,
-}
 
 /// Which spans a hop makes; of both, the client's is a child of the server's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

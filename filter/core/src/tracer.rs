@@ -19,12 +19,12 @@ use crate::id::Generator;
 use crate::propagation::{self, Edit, Extracted};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
-use crate::semconv::Outcome;
 use crate::semconv::flags::ResponseFlags;
 use crate::semconv::grpc::GrpcStatus;
+use crate::semconv::{Kind, Outcome};
 use crate::span::active::{ActiveSpan, Recording, RequestText};
 use crate::span::exchange::{Exchange, Side};
-use crate::span::{Kind, Kinds, Parent, Span};
+use crate::span::{Kinds, Parent, Span};
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
@@ -67,8 +67,7 @@ impl Tracer {
     /// Puts a checked configuration to work.
     pub fn new(config: Config) -> Self {
         let exporter = config.collector.clone().filter(|_| config.enabled).map(|collector| {
-            let envelope =
-                Envelope::new(&config.resource, "hopspan", env!("CARGO_PKG_VERSION"));
+            let envelope = Envelope::new(&config.resource, "hopspan", env!("CARGO_PKG_VERSION"));
             let queue = Queue::new(config.batch.clone(), envelope);
             Exporter::new(collector, config.retry.clone(), config.batch.max_in_flight, queue)
         });

@@ -37,11 +37,13 @@ fn sources(directory: &str) -> Vec<Source> {
     found
 }
 
-/// What is compiled into the product: up to the tests, which stand last, without comments.
+/// What is compiled into the product: all but the module of tests, without comments.
 fn code(source: &str) -> String {
-    let (code, _) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
-    let bare = |line: &str| line.split_once("//").map_or(line, |(code, _)| code).to_owned();
-    code.lines().map(bare).collect::<Vec<_>>().join("\n")
+    let (before, tests) = source.split_once("#[cfg(test)]\n").unwrap_or((source, ""));
+    let end = if tests.starts_with("mod tests;") { ";" } else { "\n}" };
+    let (_, after) = tests.split_once(end).unwrap_or((tests, ""));
+    let bare = |line| str::split_once(line, "//").map_or(line, |(code, _)| code);
+    before.lines().chain(after.lines()).map(bare).collect::<Vec<_>>().join("\n")
 }
 
 /// The identifiers and keywords of some code.
@@ -123,7 +125,9 @@ fn every_form_of_use_is_seen() {
         ("its own parent", 2, "use super::Problem;", &[]),
         ("the root by two supers", 2, "use super::super::id::A;", &["id"]),
         ("not in comments", 1, "// crate::id\n/// [`crate::id`]\nfn a() {}", &[]),
-        ("not in tests", 1, "#[cfg(test)]\nmod tests { use crate::id; }", &[]),
+        ("not in tests", 1, "#[cfg(test)]\nmod tests {\n    use crate::id;\n}\n", &[]),
+        ("behind tests", 1, "#[cfg(test)]\nmod tests {\n}\nuse crate::id;", &["id"]),
+        ("behind a file of tests", 1, "#[cfg(test)]\nmod tests;\nuse crate::id;", &["id"]),
     ] {
         assert_eq!(uses(&code(source), depth), want, "{why}");
     }

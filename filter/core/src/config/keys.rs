@@ -9,7 +9,8 @@ use super::text::{Anything, Authority, ClusterName, Path, Text};
 use crate::batch::Limits;
 use crate::export;
 use crate::request::Direction;
-use crate::span::{self, Kinds};
+use crate::semconv;
+use crate::span::Kinds;
 use crate::trust::Action;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -165,8 +166,8 @@ impl Words for Option<Action> {
 impl Words for Option<Kinds> {
     const ALL: &'static [(&'static str, Self)] = &[
         ("auto", None),
-        ("server", Some(Kinds::One(span::Kind::Server))),
-        ("client", Some(Kinds::One(span::Kind::Client))),
+        ("server", Some(Kinds::One(semconv::Kind::Server))),
+        ("client", Some(Kinds::One(semconv::Kind::Client))),
         ("both", Some(Kinds::Both)),
     ];
 }

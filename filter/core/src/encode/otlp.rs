@@ -4,8 +4,8 @@
 
 use super::protobuf::{self as pb, PADDED};
 use super::{Resource, Value};
-use crate::semconv::{Attributes, Outcome};
-use crate::span::{Describe, Kind, Parent, Span};
+use crate::semconv::{Attributes, Kind, Outcome};
+use crate::span::{Describe, Parent, Span};
 
 /// The beginning of every request: resource and scope, encoded once, with room for the
 /// lengths of what follows.
@@ -182,8 +182,8 @@ mod tests {
     use crate::time::UnixNanos;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-    use prost::Message as _;
     use proptest::prelude::*;
+    use prost::Message as _;
 
     struct Sample(Vec<(String, Value)>);
 

@@ -151,8 +151,8 @@ mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::{
         ExportTracePartialSuccess, ExportTraceServiceResponse,
     };
-    use prost::Message as _;
     use proptest::prelude::*;
+    use prost::Message as _;
 
     #[test]
     fn a_status_decides() {

@@ -63,7 +63,10 @@ impl Health {
                 _ => "its spans wait to be sent again",
             };
             let why = self.why(answer);
-            self.say(true, format!("export fails: {why}; {consequence} ({failures} failed so far)"));
+            self.say(
+                true,
+                format!("export fails: {why}; {consequence} ({failures} failed so far)"),
+            );
         }
     }
 
@@ -84,12 +87,18 @@ impl Health {
                 format!("collector.cluster \"{cluster}\" answered 503, or cannot be reached")
             }
             Answer::Response { status: 504, .. } => {
-                format!("collector.cluster \"{cluster}\" answered 504, or not within collector.timeout_ms")
+                format!(
+                    "collector.cluster \"{cluster}\" answered 504, or not within collector.timeout_ms"
+                )
             }
-            Answer::Response { status, .. } => format!("collector.cluster \"{cluster}\" answered {status}"),
+            Answer::Response { status, .. } => {
+                format!("collector.cluster \"{cluster}\" answered {status}")
+            }
             Answer::None => format!("collector.cluster \"{cluster}\" broke the connection"),
             Answer::Unsent => {
-                format!("collector.cluster \"{cluster}\" has no healthy host, or too many requests in flight")
+                format!(
+                    "collector.cluster \"{cluster}\" has no healthy host, or too many requests in flight"
+                )
             }
             Answer::NoSuchCluster => {
                 let form = match self.naming {
@@ -125,7 +134,11 @@ mod tests {
     fn said(answers: &[(u64, Answer<'_>)]) -> Vec<Option<String>> {
         let mut health = health(ClusterNaming::Envoy);
         let mut note = |(second, answer): &(u64, Answer<'_>)| {
-            health.note(answer, &answer.verdict(), Monotonic::default().plus(Duration::from_secs(*second)));
+            health.note(
+                answer,
+                &answer.verdict(),
+                Monotonic::default().plus(Duration::from_secs(*second)),
+            );
             health.notice().map(|it| it.text)
         };
         answers.iter().map(&mut note).collect()
@@ -148,19 +161,27 @@ mod tests {
             got,
             [
                 None,
-                some("export fails: collector.cluster \"otel\" answered 503, or cannot be reached; its spans wait to be sent again (1 failed so far)"),
+                some(
+                    "export fails: collector.cluster \"otel\" answered 503, or cannot be reached; its spans wait to be sent again (1 failed so far)"
+                ),
                 None,
-                some("export fails: collector.cluster \"otel\" broke the connection; its spans wait to be sent again (3 failed so far)"),
+                some(
+                    "export fails: collector.cluster \"otel\" broke the connection; its spans wait to be sent again (3 failed so far)"
+                ),
                 some("export works again after 3 failed requests in 74 s"),
                 None,
-                some("export fails: collector.cluster \"otel\" answered 400; its spans are dropped (1 failed so far)"),
+                some(
+                    "export fails: collector.cluster \"otel\" answered 400; its spans are dropped (1 failed so far)"
+                ),
             ]
         );
     }
 
     #[test]
     fn a_missing_cluster_is_named_in_the_form_that_the_proxy_expects() {
-        for (naming, form) in [(ClusterNaming::Envoy, "static_resources"), (ClusterNaming::Istio, "outbound|4318||")] {
+        for (naming, form) in
+            [(ClusterNaming::Envoy, "static_resources"), (ClusterNaming::Istio, "outbound|4318||")]
+        {
             let mut health = health(naming);
             let answer = Answer::NoSuchCluster;
             health.note(&answer, &answer.verdict(), Monotonic::default());

@@ -182,7 +182,11 @@ fn partial_success_counts_both_parts() {
     it.push(5);
     let id = it.send(0).unwrap();
     // partial_success { rejected_spans: 2 }
-    it.answer(id, &Answer::Response { status: 200, retry_after: b"", body: &[0x0a, 2, 0x08, 2] }, 1);
+    it.answer(
+        id,
+        &Answer::Response { status: 200, retry_after: b"", body: &[0x0a, 2, 0x08, 2] },
+        1,
+    );
     assert_eq!(it.stats.get(Stat::SpansExported), 3);
     assert_eq!(it.stats.get(Stat::DroppedPartialSuccess), 2);
 }

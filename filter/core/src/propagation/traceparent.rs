@@ -106,8 +106,12 @@ impl fmt::Display for TraceparentError {
         f.write_str(match self {
             Self::Length => "traceparent has a length that its version does not allow",
             Self::Version => "traceparent has a version that is no hex byte, or ff",
-            Self::TraceId => "traceparent has a trace-id that is not 32 lower-case hex digits, or zero",
-            Self::ParentId => "traceparent has a parent-id that is not 16 lower-case hex digits, or zero",
+            Self::TraceId => {
+                "traceparent has a trace-id that is not 32 lower-case hex digits, or zero"
+            }
+            Self::ParentId => {
+                "traceparent has a parent-id that is not 16 lower-case hex digits, or zero"
+            }
             Self::TraceFlags => "traceparent has trace-flags that are no hex byte",
         })
     }
@@ -169,9 +173,8 @@ mod tests {
         fn naive(value: &[u8]) -> bool {
             let text = String::from_utf8_lossy(value);
             let parts: Vec<&str> = text.split('-').collect();
-            let digits = |it: &str, n| {
-                it.len() == n && it.chars().all(|c| "0123456789abcdef".contains(c))
-            };
+            let digits =
+                |it: &str, n| it.len() == n && it.chars().all(|c| "0123456789abcdef".contains(c));
             let zero = |it: &str| it.chars().all(|c| c == '0');
             let [version, trace, parent, flags, more @ ..] = &parts[..] else { return false };
             digits(version, 2)

@@ -91,7 +91,8 @@ fn check_member(member: &[u8]) -> Result<&[u8], TracestateError> {
 
     let equals = member.iter().position(|&b| b == b'=').ok_or(E::Key)?;
     let (key, value) = member.split_at_checked(equals).ok_or(E::Key)?;
-    let keychar = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    let keychar =
+        |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
     let first = key.first().ok_or(E::Key)?;
     if !matches!(first, b'a'..=b'z' | b'0'..=b'9') || key.len() > 256 || !key.iter().all(keychar) {
         return Err(E::Key);
@@ -170,7 +171,11 @@ mod tests {
 
         let large = format!("large={}", "x".repeat(150));
         let fill = format!("fill={},end={}", "y".repeat(120), "z".repeat(110));
-        passed_on("512 bytes and less stay", &format!("{large},{fill}"), Ok(&format!("{large},{fill}")));
+        passed_on(
+            "512 bytes and less stay",
+            &format!("{large},{fill}"),
+            Ok(&format!("{large},{fill}")),
+        );
         let more = format!("{large},{fill},c={},d={}", "c".repeat(120), "d".repeat(20));
         let want = format!("{fill},c={},d={}", "c".repeat(120), "d".repeat(20));
         passed_on("large members go first", &more, Ok(&want));
@@ -190,7 +195,8 @@ mod tests {
             let mut chars = key.chars();
             let first = chars.next()?;
             let good = (first.is_ascii_lowercase() || first.is_ascii_digit())
-                && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-*/@".contains(c))
+                && chars
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-*/@".contains(c))
                 && key.len() <= 256
                 && (1..=256).contains(&value.len())
                 && value.chars().all(|c| (' '..='~').contains(&c) && c != ',' && c != '=');

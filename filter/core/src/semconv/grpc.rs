@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>
 
-use crate::span::Kind;
+use crate::semconv::Kind;
 
 /// A gRPC status code that the protocol defines.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
 
-use crate::span::Kind;
+use crate::semconv::Kind;
 
 /// Stands for a method that the conventions do not know.
 pub const OTHER: &str = "_OTHER";
@@ -11,9 +11,8 @@ pub const OTHER: &str = "_OTHER";
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-9.1>
 pub fn known_method(method: &[u8]) -> Option<&'static str> {
-    const METHODS: [&str; 10] = [
-        "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
-    ];
+    const METHODS: [&str; 10] =
+        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
     METHODS.into_iter().find(|it| it.as_bytes() == method)
 }
 
@@ -45,9 +44,13 @@ mod tests {
 
     #[test]
     fn the_client_alone_fails_on_4xx() {
-        for (status, server, client) in
-            [(101, false, false), (200, false, false), (304, false, false), (404, false, true), (503, true, true)]
-        {
+        for (status, server, client) in [
+            (101, false, false),
+            (200, false, false),
+            (304, false, false),
+            (404, false, true),
+            (503, true, true),
+        ] {
             assert_eq!(is_error(status, Kind::Server), server, "{status}");
             assert_eq!(is_error(status, Kind::Client), client, "{status}");
         }

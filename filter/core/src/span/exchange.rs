@@ -1,11 +1,11 @@
 //! A request and its response at their end: everything that spans are made of.
 
+use super::Describe;
 use super::active::RequestText;
-use super::{Describe, Kind};
 use crate::request::host_and_port;
 use crate::semconv::flags::ResponseFlags;
 use crate::semconv::grpc::GrpcStatus;
-use crate::semconv::{self as names, Attributes, Outcome, http};
+use crate::semconv::{self as names, Attributes, Kind, Outcome, http};
 use crate::time::nanos;
 use crate::timing::Breakdown;
 use std::borrow::Cow;
@@ -96,7 +96,9 @@ impl Exchange<'_> {
             };
         }
         match self.status {
-            Some(status) if http::is_error(status, kind) => Outcome::Failed(status.to_string().into()),
+            Some(status) if http::is_error(status, kind) => {
+                Outcome::Failed(status.to_string().into())
+            }
             _ if self.complete || self.is_upgrade() || self.flags.client_gone() => Outcome::Fine,
             _ => Outcome::Failed(self.failure()),
         }

@@ -217,10 +217,8 @@ fn a_context_goes_on_as_far_as_it_is_trusted() {
         ("a broken one", [inbound, all], from("0g"), fresh, "03"),
         ("restart", [restart, all], from("00"), fresh, "03"),
     ] {
-        let mut tracer = tracer(&format!(
-            r#"{{{},"collector":{{"cluster":"c"}}}}"#,
-            settings.join(",")
-        ));
+        let mut tracer =
+            tracer(&format!(r#"{{{},"collector":{{"cluster":"c"}}}}"#, settings.join(",")));
         let headers = [("traceparent", &traceparent[..])];
         let headers = if traceparent.is_empty() { &[][..] } else { &headers };
         let started = exchange(&mut tracer, headers, Scripted::answered("200"));
@@ -235,8 +233,9 @@ fn a_context_goes_on_as_far_as_it_is_trusted() {
 
 #[test]
 fn a_restarted_trace_is_linked_to_the_old_one() {
-    let mut tracer =
-        tracer(r#"{"direction":"gateway","trust":{"default":"restart"},"collector":{"cluster":"c"}}"#);
+    let mut tracer = tracer(
+        r#"{"direction":"gateway","trust":{"default":"restart"},"collector":{"cluster":"c"}}"#,
+    );
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     let headers = [("traceparent", &traceparent[..]), ("tracestate", "a=1")];
     let started = exchange(&mut tracer, &headers, Scripted::answered("200"));
@@ -271,12 +270,17 @@ fn the_direction_decides_the_spans_of_a_hop() {
         assert_eq!(spans.iter().map(|it| it.kind).collect::<Vec<_>>(), want, "{why}");
         let innermost = spans.last().unwrap();
         let (_, parent_id, _) = sent(&started);
-        assert_eq!(crate::id::hex::<8>(parent_id.as_bytes()).unwrap(), &innermost.span_id[..], "{why}");
+        assert_eq!(
+            crate::id::hex::<8>(parent_id.as_bytes()).unwrap(),
+            &innermost.span_id[..],
+            "{why}"
+        );
         if let [server, client] = &spans[..] {
             assert_eq!(client.parent_span_id, server.span_id, "{why}");
             assert_eq!(client.start_time_unix_nano - server.start_time_unix_nano, 1_000_000);
             assert_eq!(client.end_time_unix_nano - client.start_time_unix_nano, 50_000_000);
-            let own = |it: &otlp_types::Span| attributes(it).iter().any(|it| it.contains("proxy_time"));
+            let own =
+                |it: &otlp_types::Span| attributes(it).iter().any(|it| it.contains("proxy_time"));
             assert!(own(server) && !own(client), "{why}: the outermost span has the proxy's view");
         }
     }
@@ -311,9 +315,27 @@ fn an_outcome_is_judged_by_the_side_that_saw_it() {
             Some("upstream_reset_after_response_started"),
         ),
         ("client gone in the middle", gone(Scripted::answered("200")), false, None, None),
-        ("client gone before", Scripted { response: None, ..gone(Scripted::answered("")) }, false, None, None),
-        ("upgrade", Scripted::answered("101").number(Fact::ResponseFlags, 1 << 6), false, None, None),
-        ("cut off, nobody knows why", Scripted::answered("200").with(Fact::CodeDetails, b""), false, Some("incomplete"), Some("incomplete")),
+        (
+            "client gone before",
+            Scripted { response: None, ..gone(Scripted::answered("")) },
+            false,
+            None,
+            None,
+        ),
+        (
+            "upgrade",
+            Scripted::answered("101").number(Fact::ResponseFlags, 1 << 6),
+            false,
+            None,
+            None,
+        ),
+        (
+            "cut off, nobody knows why",
+            Scripted::answered("200").with(Fact::CodeDetails, b""),
+            false,
+            Some("incomplete"),
+            Some("incomplete"),
+        ),
     ] {
         let mut tracer = tracer(r#"{"direction":"gateway","collector":{"cluster":"c"}}"#);
         let mut stream = stream;
@@ -326,8 +348,14 @@ fn an_outcome_is_judged_by_the_side_that_saw_it() {
         let got: Vec<_> = spans
             .iter()
             .map(|span| {
-                let class = attributes(span).into_iter().find_map(|it| it.strip_prefix("error.type=").map(str::to_owned));
-                assert_eq!(span.status.as_ref().map(|it| it.code), class.as_ref().map(|_| 2), "{why}");
+                let class = attributes(span)
+                    .into_iter()
+                    .find_map(|it| it.strip_prefix("error.type=").map(str::to_owned));
+                assert_eq!(
+                    span.status.as_ref().map(|it| it.code),
+                    class.as_ref().map(|_| 2),
+                    "{why}"
+                );
                 class
             })
             .collect();
@@ -342,19 +370,28 @@ fn a_grpc_call_is_judged_by_its_own_status() {
         response: Some(vec![(":status", "200"), ("grpc-status", status)]),
         ..Scripted::answered("200")
     };
-    let trailers = |status| Scripted { trailers: [("grpc-status", status)].into(), ..Scripted::answered("200") };
+    let trailers = |status| Scripted {
+        trailers: [("grpc-status", status)].into(),
+        ..Scripted::answered("200")
+    };
     for (why, stream, want_status, want_error) in [
         ("ok", trailers("0"), "OK", None),
         ("not found is the client's affair", trailers("5"), "NOT_FOUND", None),
         ("unavailable", trailers("14"), "UNAVAILABLE", Some("UNAVAILABLE")),
         ("trailers only", trailers_only("13"), "INTERNAL", Some("INTERNAL")),
-        ("cancelled", Scripted::answered("200").number(Fact::ResponseFlags, 1 << 28), "CANCELLED", None),
+        (
+            "cancelled",
+            Scripted::answered("200").number(Fact::ResponseFlags, 1 << 28),
+            "CANCELLED",
+            None,
+        ),
     ] {
         let mut tracer = inbound();
         exchange(&mut tracer, &grpc, stream);
         let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
         let attributes = attributes(span);
-        let value = |key: &str| attributes.iter().find_map(|it| it.strip_prefix(&format!("{key}=")));
+        let value =
+            |key: &str| attributes.iter().find_map(|it| it.strip_prefix(&format!("{key}=")));
         assert_eq!(span.name, "shop.Cart/Get", "{why}");
         assert_eq!(value("rpc.system.name"), Some("grpc"), "{why}");
         assert_eq!(value("rpc.method"), Some("shop.Cart/Get"), "{why}");
@@ -472,7 +509,8 @@ fn a_disabled_filter_leaves_requests_alone() {
         node_cluster: "",
         env: &|name| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned()),
     };
-    let mut tracer = Tracer::new(config::read(br#"{"collector":{"cluster":"c"}}"#, &around).unwrap());
+    let mut tracer =
+        Tracer::new(config::read(br#"{"collector":{"cluster":"c"}}"#, &around).unwrap());
     let started = start(&mut tracer, &[], &mut Scripted::default());
     assert!(started.span.is_none() && started.edits.is_empty());
 }

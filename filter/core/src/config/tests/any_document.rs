@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use prost::Message;
 use prost_types::value::Kind as StructKind;
+use serde_json::Map;
 use std::collections::BTreeMap;
 
 /// Any JSON, of any shape.

@@ -115,6 +115,13 @@ fn a_header_value_is_in_no_message() {
 }
 
 #[test]
+fn the_effective_configuration_shows_that_there_is_a_header() {
+    let document = r#"{"collector": {"headers": {"Authorization": "s3cret"}}}"#;
+    let want = json!({"authorization": "***"});
+    assert_eq!(Proxy::default().effective(document, "/collector/headers"), want);
+}
+
+#[test]
 fn headers_of_the_environment_that_cannot_be_sent_are_ignored_whole() {
     for (list, why) in [
         ("a=1,b", "member 2 is not key=value"),

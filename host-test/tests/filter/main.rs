@@ -1,0 +1,39 @@
+//! The built module in the faithful host: what services, collectors and operators get of it.
+//!
+//! `HOPSPAN_WASM` is the module, which is `dist/hopspan.wasm` when it is not set.
+//!
+//! Nothing of hopspan-core is used: spans are decoded by the official types, headers are
+//! judged by readers of their own. Each proxy checks at its end that no VM has trapped and
+//! that hopspan's counters add up.
+
+// What judges, and what is judged.
+#[path = "../envoy/received.rs"]
+mod received;
+#[path = "../envoy/traceparent.rs"]
+mod traceparent;
+mod collector;
+mod hopspan;
+
+// A request's life.
+mod lives;
+mod failures;
+mod grpc;
+mod endings;
+mod time;
+mod propagation;
+mod tracestate;
+mod calls;
+
+// Where spans go.
+mod batches;
+mod retries;
+mod callout;
+mod updates;
+
+// What people write.
+mod config;
+
+// What nobody should do.
+mod broken_host;
+mod hostile;
+mod random;
