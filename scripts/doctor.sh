@@ -12,6 +12,7 @@ word_doctor() {
     if ((lacking)); then
         printf 'Missing: %d. The lines above say how to get it.\n' "$lacking"
         if type -P apt-get >/dev/null && ((${#lacking_packages[@]})); then
+            mapfile -t lacking_packages < <(printf '%s\n' "${lacking_packages[@]}" | sort -u)
             printf 'All packages at once: %s\n' "$(apt_line "${lacking_packages[@]}")"
         fi
         exit 1
@@ -59,12 +60,12 @@ doctor_rust() {
         by_package "C compiler" "Rust links with it" "" gcc libc6-dev
     fi
     version=$(cargo_version)
-    if [[ -z $version ]]; then
+    if [[ $version == 0 ]]; then
         by_package cargo "builds everything" "$rustup_hint" "${debian_rust[@]}"
     elif at_least "$version" "$rust_wanted"; then
         here cargo "$version, $(type -P cargo)"
     else
-        missing cargo "$version is older than $rust_wanted: rustup update stable"
+        by_package cargo "$version is older than $rust_wanted" "rustup update stable" "${debian_rust[@]}"
     fi
     for tool in rustfmt:rustfmt:rustfmt-web cargo-clippy:clippy:rust-web-clippy; do
         IFS=: read -r command component package <<<"$tool"

@@ -30,10 +30,9 @@ packages() {
     step "apt" "install $(shorten 48 "$*")" apt_install "$@"
 }
 
-# The package lists of a new machine are empty or old: fetch them only if it does not work without.
+# With fresh lists: those of a new machine are empty, and old ones name old compilers.
 apt_install() {
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install -y --no-install-recommends "$@" && return
     apt-get update
     apt-get install -y --no-install-recommends "$@"
 }

@@ -5,19 +5,21 @@ export CARGO_TARGET_DIR=$target
 rust_wanted=$(sed -nE 's/^rust-version = "([0-9.]+)"/\1/p' "$root/Cargo.toml")
 rustup_hint="rustup, from https://rustup.rs"
 
+# "1.95.0"; "0" without cargo.
 cargo_version() {
-    { cargo --version 2>/dev/null || true; } | sed -nE 's/^cargo ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
+    { cargo --version 2>/dev/null || printf 'cargo 0'; } | sed -nE 's/^cargo ([0-9.]+).*/\1/p'
 }
 
 # Makes a C compiler (Rust links with it) and a Rust toolchain be there.
 rust() {
     type -P cc >/dev/null || packages "there is no C compiler to link with" "" gcc libc6-dev
-    type -P cargo >/dev/null ||
-        packages "there is no cargo" "$rustup_hint" "${debian_rust[@]}"
-    local version
-    version=$(cargo_version)
-    at_least "${version:-0}" "$rust_wanted" ||
-        die "$(type -P cargo) is ${version:-of an unknown version}, hopspan needs $rust_wanted or newer. Remedy: rustup update stable"
+    at_least "$(cargo_version)" "$rust_wanted" && return
+    type -P rustup >/dev/null &&
+        die "$(type -P cargo) is older than $rust_wanted. Remedy: rustup update stable, or rustup override unset here"
+    packages "there is no cargo of version $rust_wanted or newer" "$rustup_hint" "${debian_rust[@]}"
+    hash -r
+    at_least "$(cargo_version)" "$rust_wanted" ||
+        die "the packages of this system have no cargo of version $rust_wanted or newer. Remedy: $rustup_hint"
 }
 
 # Makes a part of the toolchain be there: `component COMMAND RUSTUP-NAME DEBIAN-PACKAGE`

@@ -24,6 +24,8 @@ pub(crate) struct Root {
     host_waits: bool,
 }
 
+/// More callouts than are ever in flight: a host that never answers fills no memory.
+const MAX_CALLS: usize = 256;
 /// The most of an answer's body that is looked at.
 const MAX_ANSWER: usize = 4096;
 
@@ -109,7 +111,8 @@ impl Root {
         }
         while let Some(notice) = self.tracer.notice() {
             let level = if notice.is_warning { Level::Warn } else { Level::Info };
-            log_once(level, &format!("hopspan: {}", notice.text));
+            let say = if notice.once { log_once } else { host::log };
+            say(level, &format!("hopspan: {}", notice.text));
         }
         if self.host_waits && self.tracer.is_drained() {
             self.host_waits = false;

@@ -88,7 +88,7 @@ impl Vm {
         let config = match config::read(&document, &around) {
             Ok(config) => config,
             Err(problems) => {
-                log_once(Level::Error, &format!("hopspan: configuration refused: {problems}"));
+                host::log(Level::Error, &format!("hopspan: configuration refused: {problems}"));
                 return false;
             }
         };

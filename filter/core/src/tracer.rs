@@ -231,6 +231,7 @@ impl Tracer {
         if !std::mem::replace(&mut self.native_tracing_said, true) {
             self.notices.push(Notice {
                 is_warning: true,
+                once: true,
                 text: "this proxy's own tracing, or a filter behind hopspan, overwrites \
                        traceparent: the upstream's spans will not find hopspan's; switch \
                        off tracing in the HTTP connection manager"

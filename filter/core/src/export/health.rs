@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Notice {
     /// Whether something is wrong; good news otherwise.
     pub is_warning: bool,
+    /// Whether it is enough that one worker says it, and that it is said once.
+    pub once: bool,
     /// The line; no secrets, no header values.
     pub text: String,
 }
@@ -76,7 +78,7 @@ impl Health {
     }
 
     fn say(&mut self, is_warning: bool, text: String) {
-        self.notice = Some(Notice { is_warning, text });
+        self.notice = Some(Notice { is_warning, once: false, text });
     }
 
     fn why(&self, answer: &Answer<'_>) -> String {

@@ -1,0 +1,273 @@
+//! What goes upstream: exactly one valid `traceparent`, the caller's trace where it has a
+//! right to go on, and no write that changes nothing.
+
+use crate::hopspan::{
+    GATEWAY, Hopspan, INBOUND, PARENT, SAMPLED, TRACE, UNSAMPLED, sampled_get, sent,
+};
+use host_test::{Headers, HostcallCounts};
+use std::collections::BTreeSet;
+
+/// How often the request's headers were written.
+fn writes(counts: &HostcallCounts) -> u64 {
+    ["replace_header_map_value", "add_header_map_value", "remove_header_map_value"]
+        .map(|it| counts.of(&format!("proxy_{it}")))
+        .iter()
+        .sum::<u64>()
+        + counts.of("proxy_set_header_map_pairs")
+}
+
+#[test]
+fn a_traceparent_is_continued_only_if_the_specification_allows_it() {
+    let with = |version: &str, rest: &str| format!("{version}-{TRACE}-{PARENT}-{rest}");
+    let upper = TRACE.to_uppercase();
+    let zero = |digits| "0".repeat(digits);
+    for (why, values, continued) in [
+        ("sampled", vec![SAMPLED.to_owned()], Some("01")),
+        ("not sampled", vec![UNSAMPLED.to_owned()], Some("00")),
+        ("random, sampled", vec![with("00", "03")], Some("03")),
+        ("random alone", vec![with("00", "02")], Some("02")),
+        ("unknown flags are cleared", vec![with("00", "ff")], Some("03")),
+        ("a higher version", vec![with("01", "01")], Some("01")),
+        ("a higher version with more", vec![with("fe", "01-future-field")], Some("01")),
+        ("white space around it", vec![format!(" {SAMPLED}\t")], Some("01")),
+        ("version 00 with more", vec![with("00", "01-more")], None),
+        ("a higher version, glued", vec![with("01", "01future")], None),
+        ("version ff", vec![with("ff", "01")], None),
+        ("version in upper case", vec![with("0A", "01")], None),
+        ("upper case", vec![format!("00-{upper}-{PARENT}-01")], None),
+        ("zero trace-id", vec![format!("00-{}-{PARENT}-01", zero(32))], None),
+        ("zero parent-id", vec![format!("00-{TRACE}-{}-01", zero(16))], None),
+        ("too short", vec![SAMPLED[..54].to_owned()], None),
+        ("empty", vec![String::new()], None),
+        ("two of them", vec![SAMPLED.to_owned(), SAMPLED.to_owned()], None),
+        ("two in one", vec![format!("{SAMPLED},{SAMPLED}")], None),
+        ("none", vec![], None),
+    ] {
+        let hopspan = Hopspan::start(INBOUND);
+        let stream = hopspan.stream();
+        let plain = Headers::plain_get("/cart");
+        let request = values.iter().fold(plain.clone(), |it, value| it.and("traceparent", value));
+        stream.request_headers(request, true);
+        let out = sent(&stream);
+        assert_eq!(stream.upstream_headers().without("traceparent"), plain, "{why}: all else stays");
+        assert_ne!(out.parent_id, PARENT, "{why}: this hop is the parent");
+        match continued {
+            Some(flags) => assert_eq!((out.trace_id.as_str(), out.flags.as_str()), (TRACE, flags), "{why}"),
+            // A new trace: its id is random, and sampled by the default ratio.
+            None => {
+                assert_ne!(out.trace_id, TRACE, "{why}");
+                assert_eq!(out.flags, "03", "{why}");
+            }
+        }
+        stream.respond(200);
+        stream.finish();
+        let spans = hopspan.spans();
+        let sampled = continued.is_none_or(|flags| flags.ends_with(['1', '3']));
+        assert_eq!(spans.len(), usize::from(sampled), "{why}");
+        for span in spans {
+            assert_eq!((span.trace_id(), span.span_id()), (out.trace_id.clone(), out.parent_id.clone()), "{why}");
+            let parent = continued.map_or("", |_| PARENT);
+            assert_eq!(span.parent_id(), parent, "{why}");
+        }
+        let invalid = continued.is_none() && !values.is_empty();
+        assert_eq!(hopspan.stat("context.invalid"), i64::from(invalid), "{why}");
+        assert_eq!(hopspan.stat("context.continued"), i64::from(continued.is_some()), "{why}");
+        assert_eq!(hopspan.stat("context.started"), i64::from(continued.is_none()), "{why}");
+    }
+}
+
+/// Every write makes the proxy match its routes again.
+#[test]
+fn only_what_changes_is_written() {
+    for (why, states, want) in [
+        ("no tracestate", &[][..], 1),
+        ("one that is right", &["a=1,b=2"], 1),
+        ("one with white space, which is right", &["a=1 ,\tb=2"], 1),
+        ("two, to be joined", &["a=1", "b=2"], 2),
+        ("a bad one, to be dropped", &["A=1"], 2),
+        ("an empty one, to be dropped", &[""], 2),
+    ] {
+        let hopspan = Hopspan::start(INBOUND);
+        let stream = hopspan.stream();
+        let request = states.iter().fold(sampled_get(), |it, state| it.and("tracestate", state));
+        let before = hopspan.hostcalls();
+        stream.request_headers(request, true);
+        let head = hopspan.hostcalls().since(&before);
+        assert_eq!(writes(&head), want, "{why}: {head}");
+        stream.respond(200);
+        stream.finish();
+        let life = hopspan.hostcalls().since(&before);
+        assert_eq!(writes(&life), want, "{why}: nothing is written later");
+    }
+}
+
+#[test]
+fn the_response_is_not_touched() {
+    let hopspan = Hopspan::start(INBOUND);
+    let stream = hopspan.stream();
+    stream.request_headers(sampled_get(), true);
+    let headers = Headers::from([(":status", "200"), ("x-a", "1"), ("x-a", "2")]);
+    stream.response_headers(&headers, false);
+    stream.response_body(b"body", false);
+    stream.response_trailers([("x-end", "1")]);
+    stream.finish();
+    assert_eq!(stream.downstream_headers(), headers);
+    assert_eq!(stream.downstream_body(), b"body");
+    assert_eq!(stream.downstream_trailers(), Headers::from([("x-end", "1")]));
+}
+
+#[test]
+fn a_gateway_does_not_let_strangers_decide() {
+    let gateway = |ratio: &str, trust: &str| {
+        format!(
+            r#"{{"direction":"gateway","collector":{{"cluster":"otel"}},
+            "trust":{{"default":"{trust}"}},"sampling":{{"ratio":{ratio}}}}}"#
+        )
+    };
+    for (why, ratio, trust, incoming, same_trace, sampled, links) in [
+        ("auto drops their yes", "0", "auto", SAMPLED, true, false, 0),
+        ("auto makes up its own", "1", "auto", UNSAMPLED, true, true, 0),
+        ("ignore_sampling", "0", "ignore_sampling", SAMPLED, true, false, 0),
+        ("restart links to theirs", "1", "restart", UNSAMPLED, false, true, 1),
+        ("restart by our ratio", "0", "restart", SAMPLED, false, false, 0),
+        ("continue takes their yes", "0", "continue", SAMPLED, true, true, 0),
+        ("continue takes their no", "1", "continue", UNSAMPLED, true, false, 0),
+    ] {
+        let hopspan = Hopspan::start(&gateway(ratio, trust));
+        let stream = hopspan.stream();
+        let request = sampled_get().with("traceparent", incoming).with("tracestate", "a=1");
+        stream.request_headers(request, true);
+        let out = sent(&stream);
+        stream.respond(200);
+        stream.finish();
+        assert_eq!(out.trace_id == TRACE, same_trace, "{why}");
+        assert_eq!(out.flags.ends_with(['1', '3']), sampled, "{why}");
+        let state = stream.upstream_headers().text("tracestate").map(str::to_owned);
+        assert_eq!(state.as_deref(), same_trace.then_some("a=1"), "{why}: it belongs to the trace");
+        let spans = hopspan.spans();
+        assert_eq!(spans.len(), if sampled { 2 } else { 0 }, "{why}");
+        if let [server, client] = spans.as_slice() {
+            assert_eq!((server.span.links.len(), client.span.links.len()), (links, 0), "{why}");
+            for link in &server.span.links {
+                assert_eq!(link.trace_id, server_bytes(TRACE), "{why}");
+                assert_eq!((link.span_id.as_slice(), link.trace_state.as_str()), (&server_bytes(PARENT)[..], "a=1"));
+            }
+        }
+        let untrusted = i64::from(trust != "continue");
+        assert_eq!(hopspan.stat("context.untrusted"), if sampled { untrusted } else { hopspan.stat("context.untrusted") });
+    }
+}
+
+fn server_bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn a_listener_says_its_direction_where_the_configuration_does_not() {
+    use opentelemetry_proto::tonic::trace::v1::span::SpanKind::{Client, Server};
+    for (why, direction, kinds) in [
+        ("inbound", Some(1), &[Server][..]),
+        ("outbound", Some(2), &[Client]),
+        ("neither", Some(0), &[Server, Client]),
+        ("unknown to the host", None, &[Server, Client]),
+    ] {
+        // `xds.` is what newer hosts have; older ones know the bare name alone.
+        for (prefix, old_host) in [("xds.", false), ("", true)] {
+            let mut builder = crate::hopspan::builder(r#"{"collector":{"cluster":"otel"}}"#);
+            if let Some(direction) = direction {
+                builder = builder.property(&format!("{prefix}listener_direction"), direction);
+            }
+            if old_host {
+                let missing = host_test::Status::NOT_FOUND;
+                let injection = host_test::Injection::always("proxy_get_property", missing);
+                builder = builder.property("node.id", "old").property("node.cluster", "old");
+                builder = builder.inject(injection.about("xds.node.id"));
+            }
+            let hopspan = Hopspan::of(builder);
+            hopspan.heal();
+            hopspan.requests(1);
+            let found: Vec<_> = hopspan.spans().iter().map(|it| it.kind()).collect();
+            // A gateway takes its own decision, which by the default ratio is yes.
+            assert_eq!(found, kinds, "{why}, old host: {old_host}");
+        }
+    }
+}
+
+#[test]
+fn new_ids_are_random_and_differ_between_workers() {
+    let hopspan = Hopspan::of(crate::hopspan::builder(INBOUND).workers(3));
+    let mut ids = BTreeSet::new();
+    for worker in 0..3 {
+        for _ in 0..200 {
+            let stream = hopspan.worker(worker).stream();
+            stream.request_headers(Headers::plain_get("/"), true);
+            let out = sent(&stream);
+            ids.extend([out.trace_id, out.parent_id]);
+            stream.respond(200);
+            stream.finish();
+        }
+    }
+    assert_eq!(ids.len(), 3 * 200 * 2);
+}
+
+/// The spans of a gateway cannot be told by what is sampled alone: a share of traces.
+#[test]
+fn the_ratio_is_kept_and_a_trace_is_sampled_whole() {
+    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},"sampling":{"ratio":0.25}}"#;
+    let hopspan = Hopspan::start(config);
+    let mut sampled = 0;
+    for _ in 0..2000 {
+        let first = hopspan.stream();
+        first.request_headers(Headers::plain_get("/"), true);
+        let out = sent(&first);
+        let next = hopspan.stream();
+        next.request_headers(first.upstream_headers(), true);
+        assert_eq!(sent(&next).flags, out.flags, "the next hop does as this one did");
+        sampled += i32::from(out.flags == "03");
+    }
+    // 500 ± 5 standard deviations of 19.4
+    assert!((403..=597).contains(&sampled), "{sampled} of 2000");
+    hopspan.run_for(crate::hopspan::DELAY);
+    assert_eq!(hopspan.stat("sampling.sampled") + hopspan.stat("sampling.dropped"), 4000);
+}
+
+/// Envoy's own tracer writes over `traceparent` after the filter.
+#[test]
+fn native_tracing_is_noticed_and_said_once() {
+    let hopspan = Hopspan::of(crate::hopspan::builder(INBOUND).workers(2));
+    for worker in [0, 1] {
+        for _ in 0..30 {
+            let stream = hopspan.worker(worker).stream();
+            stream.request_headers(sampled_get(), true);
+            let of_envoy = format!("00-{TRACE}-00000000000000ff-01");
+            stream.rewrite_upstream_headers(|it| it.with("traceparent", &of_envoy));
+            stream.respond(200);
+            stream.finish();
+        }
+    }
+    assert_eq!(hopspan.spans().len(), 60);
+    assert_eq!(hopspan.said("tracing").len(), 1, "{:#?}", hopspan.log());
+    assert_eq!(hopspan.stat("native_tracing"), 2 * 16);
+    let clean = Hopspan::start(INBOUND);
+    clean.requests(20);
+    assert_eq!((clean.spans().len(), clean.stat("native_tracing")), (20, 0));
+    assert_eq!(clean.said("overwrites").len(), 0);
+}
+
+#[test]
+fn without_a_collector_the_trace_goes_on_and_nothing_is_made() {
+    let hopspan = Hopspan::start("{}");
+    let stream = hopspan.stream();
+    stream.request_headers(sampled_get(), true);
+    assert_eq!(sent(&stream).trace_id, TRACE);
+    stream.respond(200);
+    stream.finish();
+    hopspan.run_for(crate::hopspan::DELAY * 3);
+    assert_eq!(hopspan.accounts(), [0; 5]);
+    assert_eq!(hopspan.callouts_made().len(), 0);
+    assert_eq!(hopspan.said("nothing is exported").len(), 1);
+    // Gateways too: the default does not depend on one.
+    let gateway = Hopspan::start(GATEWAY);
+    gateway.requests(1);
+    assert_eq!(gateway.spans().len(), 2);
+}
