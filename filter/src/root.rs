@@ -101,7 +101,10 @@ impl Root {
             let unsent =
                 match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
                     Ok(token) => {
-                        self.calls.push((token, id));
+                        if self.calls.len() >= MAX_CALLS {
+                        self.calls.remove(0);
+                    }
+                    self.calls.push((token, id));
                         continue;
                     }
                     Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
