@@ -11,5 +11,5 @@ pub mod host;
 pub mod vm;
 mod callbacks;
 mod facts;
-mod once;
+mod say;
 mod root;

@@ -1,7 +1,7 @@
 //! A root context: one configuration, its callouts and its timer.
 
-use crate::host::{self, Buffer, Level, Map, Status};
-use crate::once::log_once;
+use crate::host::{self, Buffer, Map, Status};
+use crate::say;
 use hopspan_core::context::{SpanContext, TraceFlags};
 use hopspan_core::export::CallId;
 use hopspan_core::export::answer::Answer;
@@ -102,9 +102,9 @@ impl Root {
                 match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
                     Ok(token) => {
                         if self.calls.len() >= MAX_CALLS {
-                        self.calls.remove(0);
-                    }
-                    self.calls.push((token, id));
+                            self.calls.remove(0);
+                        }
+                        self.calls.push((token, id));
                         continue;
                     }
                     Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
@@ -113,9 +113,7 @@ impl Root {
             self.tracer.answered(id, &unsent, now, ids.bits());
         }
         while let Some(notice) = self.tracer.notice() {
-            let level = if notice.is_warning { Level::Warn } else { Level::Info };
-            let say = if notice.once { log_once } else { host::log };
-            say(level, &format!("hopspan: {}", notice.text));
+            say::notice(&notice);
         }
         if self.host_waits && self.tracer.is_drained() {
             self.host_waits = false;

@@ -2,8 +2,8 @@
 
 use crate::facts::CurrentStream;
 use crate::host::{self, Buffer, Level, Map, Status};
-use crate::once::log_once;
 use crate::root::Root;
+use crate::say;
 use hopspan_core::config::{self, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::request::{Headers, RequestHead};
@@ -93,7 +93,7 @@ impl Vm {
             }
         };
         for warning in &config.warnings {
-            log_once(Level::Warn, &format!("hopspan: {warning}"));
+            say::once(Level::Warn, &format!("hopspan: {warning}"));
         }
         let nothing = if config.collector.is_none() && config.enabled {
             "; no collector.cluster is set, so nothing is exported"
@@ -101,7 +101,7 @@ impl Vm {
             ""
         };
         let effective = &config.effective;
-        log_once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
+        say::once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
         self.define_metrics();
         self.set(Stat::ConfigUnknownKeys, config.unknown_keys);
         let delay = config.batch.schedule_delay;

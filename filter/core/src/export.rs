@@ -125,9 +125,10 @@ pub struct Exporter {
     flying: Vec<Flight>,
     calls: u64,
     health: Health,
-    /// Failures in a row, and when the next try may be made.
+    /// Failures in a row.
     failures: u32,
-    backoff_until: Monotonic,
+    /// When the present wait began, and how long it is.
+    backoff: (Monotonic, Duration),
     draining: bool,
 }
 
@@ -166,7 +167,7 @@ impl Exporter {
             flying: Vec::new(),
             calls: 0,
             failures: 0,
-            backoff_until: Monotonic::default(),
+            backoff: (Monotonic::default(), Duration::ZERO),
             draining: false,
         }
     }
@@ -246,7 +247,7 @@ impl Exporter {
                 stats.add(Stat::SpansExported, spans.saturating_sub(rejected));
                 stats.add(Stat::DroppedPartialSuccess, rejected);
                 self.failures = 0;
-                self.backoff_until = now;
+                self.backoff = (now, Duration::ZERO);
                 self.queue.settle(&request.batch);
             }
             Verdict::Refused => self.drop(&request, Stat::DroppedNonRetryable, stats),
@@ -256,7 +257,7 @@ impl Exporter {
                     Some(after) => after.min(MAX_RETRY_AFTER),
                     None => self.jitter(answer, random),
                 };
-                self.backoff_until = now.plus(delay);
+                self.backoff = (now, delay);
                 stats.add(Stat::ExportBackoffMs, millis(delay));
                 let elapsed = now.since(request.first);
                 if self.draining {
@@ -282,7 +283,7 @@ impl Exporter {
     pub fn drain(&mut self, now: Monotonic) {
         self.queue.seal();
         self.draining = true;
-        self.backoff_until = now;
+        self.backoff = (now, Duration::ZERO);
     }
 
     /// Whether nothing is left to be sent or answered.
@@ -306,7 +307,10 @@ impl Exporter {
     fn may_send(&self, now: Monotonic) -> bool {
         // While the collector fails, one request at a time asks whether it is back.
         let most = if self.failures > 0 && !self.draining { 1 } else { self.max_in_flight };
-        self.flying.len() < most && now >= self.backoff_until
+        // A wait that began in the future: the clock went back, and there is none.
+        let (since, delay) = self.backoff;
+        let waits = since <= now && now.since(since) < delay;
+        self.flying.len() < most && !waits
     }
 
     fn drop(&mut self, request: &Attempted, reason: Stat, stats: &mut Stats) {

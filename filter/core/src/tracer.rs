@@ -232,6 +232,7 @@ impl Tracer {
             self.notices.push(Notice {
                 is_warning: true,
                 once: true,
+                detail: String::new(),
                 text: "this proxy's own tracing, or a filter behind hopspan, overwrites \
                        traceparent: the upstream's spans will not find hopspan's; switch \
                        off tracing in the HTTP connection manager"
@@ -278,7 +279,9 @@ impl Tracer {
     /// that does nothing. Then ask [`Tracer::next_call`].
     pub fn tick(&mut self, now: Monotonic, random: u64) -> Duration {
         let delay = self.config.batch.schedule_delay;
-        let due = now.plus(Duration::from_millis(1)) >= self.next_flush;
+        // A clock that went back must not make spans wait until it has caught up.
+        let went_back = self.next_flush.since(now) > delay;
+        let due = went_back || now.plus(Duration::from_millis(1)) >= self.next_flush;
         if let Some(exporter) = self.exporter.as_mut().filter(|_| due) {
             exporter.flush(now, random, &mut self.stats);
         }
@@ -366,12 +369,14 @@ impl Hop {
             None => stream.response_trailer("grpc-status").and_then(|it| GrpcStatus::parse(&it)),
         });
         let mut grpc = grpc.flatten();
-        let complete = marks.response_end.is_some() && (*measured || status.is_some());
+        let mut complete = marks.response_end.is_some() && (*measured || status.is_some());
         let (mut flags, mut code_details) = (ResponseFlags::default(), Vec::new());
         let unanswered = request.is_grpc && grpc.is_none();
         if unanswered || Exchange::went_wrong(status, grpc, complete) {
             flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
             code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
+            // The proxy follows the redirect itself, in a stream of its own: this one is over.
+            complete |= code_details == b"internal_redirect";
         }
         if unanswered && flags.client_gone() {
             grpc = Some(GrpcStatus::CANCELLED);

@@ -176,16 +176,3 @@ fn what_a_dying_vm_had_in_flight_is_not_counted_as_delivered() {
     assert_eq!((created, exported), (5, 0));
     assert_adds_up(&hopspan.metrics());
 }
-
-/// A gauge that nobody will ever lower again would look like a queue that never empties.
-#[test]
-fn what_a_dying_vm_loses_is_counted_as_lost_by_the_shutdown() {
-    let hopspan = Hopspan::start(INBOUND);
-    hopspan.collector.fail(Answer::silence());
-    hopspan.requests(3);
-    hopspan.run_for(DELAY);
-    hopspan.requests(2);
-    hopspan.replace(module(), OUTBOUND).unwrap();
-    hopspan.drained();
-    assert_eq!((hopspan.accounts(), hopspan.dropped("shutdown")), ([5, 0, 5, 0, 0], 5));
-}

@@ -82,14 +82,16 @@ impl Verdict {
 /// Retry-After = HTTP-date / delay-seconds
 /// delay-seconds = 1*DIGIT
 /// ```
-/// Only the second form is read; the first falls back to our own delay.
+/// Only the second form is read; the first falls back to our own delay, and so does 0: a
+/// collector that is overloaded shall not be asked without end.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
 fn delay_seconds(value: &[u8]) -> Option<Duration> {
     if !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_secs)
+    let seconds = std::str::from_utf8(value).ok()?.parse().ok().filter(|it| *it > 0);
+    seconds.map(Duration::from_secs)
 }
 
 /// `ExportTraceServiceResponse.partial_success.rejected_spans`; `None` if the message is
@@ -163,7 +165,7 @@ mod tests {
             (202, "", taken),
             (429, "", again(None)),
             (429, "7", again(Some(Duration::from_secs(7)))),
-            (503, "0", again(Some(Duration::ZERO))),
+            (503, "0", again(None)),
             (503, "soon", again(None)),
             (503, "-1", again(None)),
             (502, "99999999999999999999999", again(None)),

@@ -11,10 +11,13 @@ use std::time::Duration;
 pub struct Notice {
     /// Whether something is wrong; good news otherwise.
     pub is_warning: bool,
-    /// Whether it is enough that one worker says it, and that it is said once.
+    /// Whether it is enough to say it once, and not once a minute.
     pub once: bool,
-    /// The line; no secrets, no header values.
+    /// The line; no secrets, no header values. Workers that have the same to say say it
+    /// once for all.
     pub text: String,
+    /// What follows in the line, and may be different in each worker.
+    pub detail: String,
 }
 
 /// Whether the collector takes what it is sent.
@@ -47,10 +50,8 @@ impl Health {
         if let Verdict::Taken { .. } = verdict {
             if let Some((since, failures)) = self.failing.take() {
                 let seconds = now.since(since).as_secs();
-                self.say(
-                    false,
-                    format!("export works again after {failures} failed requests in {seconds} s"),
-                );
+                let text = "export works again".to_owned();
+                self.say(false, text, format!(" after {failures} failed requests in {seconds} s"));
             }
             return;
         }
@@ -65,10 +66,8 @@ impl Health {
                 _ => "its spans wait to be sent again",
             };
             let why = self.why(answer);
-            self.say(
-                true,
-                format!("export fails: {why}; {consequence} ({failures} failed so far)"),
-            );
+            let text = format!("export fails: {why}; {consequence}");
+            self.say(true, text, format!(" ({failures} failed so far)"));
         }
     }
 
@@ -77,8 +76,8 @@ impl Health {
         self.notice.take()
     }
 
-    fn say(&mut self, is_warning: bool, text: String) {
-        self.notice = Some(Notice { is_warning, once: false, text });
+    fn say(&mut self, is_warning: bool, text: String, detail: String) {
+        self.notice = Some(Notice { is_warning, once: false, text, detail });
     }
 
     fn why(&self, answer: &Answer<'_>) -> String {
@@ -141,7 +140,7 @@ mod tests {
                 &answer.verdict(),
                 Monotonic::default().plus(Duration::from_secs(*second)),
             );
-            health.notice().map(|it| it.text)
+            health.notice().map(|it| it.text + &it.detail)
         };
         answers.iter().map(&mut note).collect()
     }

@@ -330,6 +330,13 @@ fn an_outcome_is_judged_by_the_side_that_saw_it() {
             None,
         ),
         (
+            "redirect by the proxy itself",
+            Scripted::answered("302").with(Fact::CodeDetails, b"internal_redirect"),
+            false,
+            None,
+            None,
+        ),
+        (
             "cut off, nobody knows why",
             Scripted::answered("200").with(Fact::CodeDetails, b""),
             false,
@@ -486,6 +493,18 @@ fn ticks_come_at_the_delay_and_at_once_when_a_request_is_full() {
     finish(&mut tracer);
     assert_eq!(tracer.tick(ms(1000), 0), Duration::from_secs(1));
     assert!(tracer.next_call(ms(1000)).is_some(), "the delay is over");
+}
+
+#[test]
+fn a_clock_that_goes_back_makes_nothing_wait() {
+    let mut tracer = inbound();
+    tracer.tick(ms(3_600_000), 0);
+    exchange(&mut tracer, &[], Scripted::answered("200"));
+    assert_eq!(tracer.tick(ms(50), 0), Duration::from_secs(1));
+    let id = tracer.next_call(ms(50)).unwrap().id;
+    tracer.answered(id, &Answer::NoSuchCluster, ms(90_000), 0);
+    assert!(tracer.next_call(ms(90_001)).is_none());
+    assert!(tracer.next_call(ms(50)).is_some());
 }
 
 #[test]
