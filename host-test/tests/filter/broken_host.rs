@@ -3,17 +3,18 @@
 //! A trap would answer users with 503 and cut every stream of that worker.
 
 use crate::hopspan::{DELAY, Hopspan, SAMPLED, UNSAMPLED, builder, module, sampled_get, sent};
-use host_test::{Action, Answer, Builder, Headers, HostcallCounts, Injection, Proxy, Status, Stream};
+use host_test::{
+    Action, Answer, Builder, Headers, HostcallCounts, Injection, Proxy, Status, Stream,
+};
 use std::time::Duration;
 
 /// Asks the listener, sends early, and speaks of an unknown key.
-const CONFIG: &str = r#"{"collector":{"cluster":"otel"},"batch":{"max_export_batch_size":2},"x":1}"#;
+const CONFIG: &str =
+    r#"{"collector":{"cluster":"otel"},"batch":{"max_export_batch_size":2},"x":1}"#;
 const UPDATED: &str = r#"{"direction":"gateway","collector":{"cluster":"otel"}}"#;
 
 fn proxy() -> Builder {
-    builder(CONFIG)
-        .env("OTEL_SERVICE_NAME", "cart")
-        .property("xds.listener_direction", 1)
+    builder(CONFIG).env("OTEL_SERVICE_NAME", "cart").property("xds.listener_direction", 1)
 }
 
 /// What a request must look like behind hopspan, whatever the host does.
@@ -35,7 +36,8 @@ fn requests(proxy: &Proxy) {
     assert_passed(&get, &request, &actions);
 
     let call = worker.stream();
-    let request = Headers::grpc("/shop.Cart/Add").with("traceparent", SAMPLED).with("tracestate", "A");
+    let request =
+        Headers::grpc("/shop.Cart/Add").with("traceparent", SAMPLED).with("tracestate", "A");
     let actions = [
         call.request_headers(&request, false),
         call.request_body(b"\0", false),
@@ -138,7 +140,8 @@ fn no_single_failure_traps_or_holds_a_request() {
 #[test]
 fn a_host_that_refuses_everything_at_once_is_survived() {
     let names = live(proxy()).names();
-    let refuse = |it: Builder, name: &&str| it.inject(Injection::always(name, Status::UNIMPLEMENTED));
+    let refuse =
+        |it: Builder, name: &&str| it.inject(Injection::always(name, Status::UNIMPLEMENTED));
     live(names.iter().fold(proxy(), refuse));
 }
 

@@ -20,11 +20,18 @@ fn it_is_a_post_of_protobuf_that_nobody_on_the_way_traces() {
     let request = request(INBOUND);
     let text = |name: &str| request.headers.text(name).unwrap_or_default().to_owned();
     assert_eq!(request.cluster, "otel");
-    assert_eq!([text(":method"), text(":path"), text(":authority")], ["POST", "/v1/traces", "otel"]);
+    assert_eq!(
+        [text(":method"), text(":path"), text(":authority")],
+        ["POST", "/v1/traces", "otel"]
+    );
     assert_eq!(text("content-type"), "application/x-protobuf");
     assert_eq!(text("content-length"), request.body.len().to_string(), "the host's");
     // Spec: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#user-agent
-    assert!(text("user-agent").starts_with("OTel-OTLP-Exporter-hopspan/"), "{}", text("user-agent"));
+    assert!(
+        text("user-agent").starts_with("OTel-OTLP-Exporter-hopspan/"),
+        "{}",
+        text("user-agent")
+    );
     let [parent] = request.headers.values("traceparent").try_into().unwrap();
     let sampled = u8::from_str_radix(&Traceparent::parse(parent).flags, 16).unwrap() & 1;
     assert_eq!(sampled, 0, "a sidecar before the collector must not trace it");
@@ -60,7 +67,8 @@ fn headers_of_the_configuration_are_sent_with_their_secrets_filled_in() {
 
 #[test]
 fn the_environment_adds_headers_where_the_configuration_has_none() {
-    let config = r#"{"direction":"inbound","collector":{"cluster":"otel","headers":{"x-a":"mine"}}}"#;
+    let config =
+        r#"{"direction":"inbound","collector":{"cluster":"otel","headers":{"x-a":"mine"}}}"#;
     let list = format!("x-a=theirs,authorization=Bearer%20{SECRET}");
     let hopspan = Hopspan::of(builder(config).env("OTEL_EXPORTER_OTLP_HEADERS", &list));
     hopspan.requests(1);

@@ -8,7 +8,9 @@ const LOOKS: usize = 16;
 
 /// Calls that bring bytes back, which is the dear kind, as `name about`, sorted.
 fn bytes_asked(counts: &HostcallCounts) -> Vec<String> {
-    let asked = counts.iter().filter(|(name, ..)| name.starts_with("proxy_get_") && !name.ends_with("nanoseconds"));
+    let asked = counts
+        .iter()
+        .filter(|(name, ..)| name.starts_with("proxy_get_") && !name.ends_with("nanoseconds"));
     asked
         .flat_map(|(name, about, count)| {
             let name = name.trim_start_matches("proxy_get_");
@@ -69,7 +71,13 @@ fn a_sampled_request_asks_for_what_its_span_says_and_no_more() {
         want.sort_unstable();
         assert_eq!(bytes_asked(&calls), want, "{what}");
         assert_eq!(calls.of("proxy_replace_header_map_value"), 1, "{what}");
-        for costly in ["proxy_log", "proxy_http_call", "proxy_define_metric", "proxy_increment_metric", "random_get"] {
+        for costly in [
+            "proxy_log",
+            "proxy_http_call",
+            "proxy_define_metric",
+            "proxy_increment_metric",
+            "random_get",
+        ] {
             assert_eq!(calls.of(costly), 0, "{what}: {costly}");
         }
     }
@@ -100,13 +108,18 @@ fn an_unsampled_request_reads_one_map_and_nothing_else() {
         ("the caller said no, outbound", OUTBOUND, &unsampled),
         ("the caller said no, gateway", GATEWAY, &unsampled),
         ("the ratio said no", never, &untraced),
-        ("no direction needed for a new trace", r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#, &untraced),
+        (
+            "no direction needed for a new trace",
+            r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#,
+            &untraced,
+        ),
         ("nothing is exported", r#"{"direction":"inbound"}"#, &untraced),
     ] {
         let calls = life(config, request, ok);
         assert_eq!(bytes_asked(&calls), ["header_map_pairs request_headers"], "{why}");
         // And beyond: the clock once, one write.
-        let rest: Vec<_> = calls.iter().filter(|(name, ..)| *name != "proxy_get_header_map_pairs").collect();
+        let rest: Vec<_> =
+            calls.iter().filter(|(name, ..)| *name != "proxy_get_header_map_pairs").collect();
         let want = [
             ("clock_time_get", "monotonic", 1),
             ("proxy_replace_header_map_value", "request_headers", 1),

@@ -12,10 +12,19 @@ fn a_wrong_document_is_refused_with_all_its_problems_in_one_line() {
     let config = r#"{"collector":{"cluster":"otel","timeout_ms":0},"sampling":{"ratio":50},
         "direction":"sideways","batch":{"max_queue_size":"many"},"spans":{"kind":7}}"#;
     let refused = refused(builder(config).workers(2));
-    assert_eq!((refused.vm, refused.reason.as_str()), (VmName::Canary, "proxy_on_configure returned false"));
+    assert_eq!(
+        (refused.vm, refused.reason.as_str()),
+        (VmName::Canary, "proxy_on_configure returned false")
+    );
     let [line] = refused.log.as_slice() else { panic!("one line: {refused}") };
     assert_eq!(line.level, Level::Error);
-    for path in ["collector.timeout_ms", "sampling.ratio", "direction", "batch.max_queue_size", "spans.kind"] {
+    for path in [
+        "collector.timeout_ms",
+        "sampling.ratio",
+        "direction",
+        "batch.max_queue_size",
+        "spans.kind",
+    ] {
         assert!(line.text.contains(&format!("{path}: ")), "{path}: {line}");
     }
     assert!(!line.text.contains('\n'), "{line}");
@@ -30,17 +39,25 @@ fn what_is_no_document_is_refused_and_says_where() {
         ("bytes", b"\xff\xfe\xfd", ""),
         ("a comma too many", b"{\n \"strict\": true,\n}", "line 3"),
         ("strict about unknown keys", br#"{"strict":true,"colector":{}}"#, "colector"),
-        ("two that contradict", br#"{"batch":{"max_queue_size":1,"max_export_batch_size":2}}"#, "max_queue_size"),
+        (
+            "two that contradict",
+            br#"{"batch":{"max_queue_size":1,"max_export_batch_size":2}}"#,
+            "max_queue_size",
+        ),
     ] {
         let refused = refused(builder(config));
         let [line] = refused.log.as_slice() else { panic!("{why}: one line: {refused}") };
-        assert!(line.text.contains("configuration refused") && line.text.contains(says), "{why}: {line}");
+        assert!(
+            line.text.contains("configuration refused") && line.text.contains(says),
+            "{why}: {line}"
+        );
     }
 }
 
 #[test]
 fn an_unknown_key_is_said_once_a_process_with_the_nearest_known_one() {
-    let config = r#"{"direction":"inbound","collector":{"cluster":"otel","timeout":5},"smapling":{}}"#;
+    let config =
+        r#"{"direction":"inbound","collector":{"cluster":"otel","timeout":5},"smapling":{}}"#;
     let hopspan = Hopspan::of(builder(config).workers(4));
     for (key, nearest) in [("collector.timeout", "timeout_ms"), ("smapling", "sampling")] {
         let said = hopspan.said(key);
@@ -97,7 +114,8 @@ fn text(text: &str) -> Kind {
 /// What Envoy hands over for a `google.protobuf.Struct`: its wire form, not JSON.
 #[test]
 fn a_struct_is_as_good_as_json() {
-    let collector = of_struct([("cluster", text("otel")), ("timeout_ms", Kind::NumberValue(2500.0))]);
+    let collector =
+        of_struct([("cluster", text("otel")), ("timeout_ms", Kind::NumberValue(2500.0))]);
     let config = of_struct([
         ("direction", text("outbound")),
         ("strict", Kind::BoolValue(true)),
@@ -108,10 +126,16 @@ fn a_struct_is_as_good_as_json() {
     let hopspan = Hopspan::of(builder(config.encode_to_vec()));
     hopspan.requests(1);
     hopspan.run_for(DELAY);
-    assert_eq!(hopspan.collector.requests()[0].timeout, Some(std::time::Duration::from_millis(2500)));
+    assert_eq!(
+        hopspan.collector.requests()[0].timeout,
+        Some(std::time::Duration::from_millis(2500))
+    );
     assert_eq!(hopspan.collector.taken()[0].kind(), SpanKind::Client);
 
-    let wrong = of_struct([("sampling", Kind::StructValue(of_struct([("ratio", Kind::NumberValue(7.0))])))]);
+    let wrong = of_struct([(
+        "sampling",
+        Kind::StructValue(of_struct([("ratio", Kind::NumberValue(7.0))])),
+    )]);
     let refused = refused(builder(wrong.encode_to_vec()));
     assert!(refused.to_string().contains("sampling.ratio"), "{refused}");
 }
@@ -119,7 +143,9 @@ fn a_struct_is_as_good_as_json() {
 #[test]
 fn sdk_disabled_leaves_requests_as_they_are() {
     let hopspan = Hopspan::of(builder(INBOUND).env("OTEL_SDK_DISABLED", "true"));
-    for request in [sampled_get(), sampled_get().without("traceparent"), sampled_get().with("tracestate", "A")] {
+    for request in
+        [sampled_get(), sampled_get().without("traceparent"), sampled_get().with("tracestate", "A")]
+    {
         let stream = hopspan.stream();
         assert_eq!(stream.request_headers(&request, true), Action::Continue);
         assert_eq!(stream.upstream_headers(), request);
@@ -131,7 +157,10 @@ fn sdk_disabled_leaves_requests_as_they_are() {
     assert_eq!(hopspan.accounts(), [0; 5]);
     assert_eq!(hopspan.callouts_made().len(), 0);
     let counts = hopspan.hostcalls();
-    assert_eq!(counts.of("proxy_replace_header_map_value") + counts.of("proxy_remove_header_map_value"), 0);
+    assert_eq!(
+        counts.of("proxy_replace_header_map_value") + counts.of("proxy_remove_header_map_value"),
+        0
+    );
 }
 
 #[test]
@@ -157,7 +186,9 @@ fn the_environment_fills_in_what_the_document_leaves_open() {
     assert_eq!(sent(&new).flags, "02", "no new trace is sampled");
     new.finish();
 
-    let written = started(r#"{"direction":"inbound","service":{"name":"written"},"collector":{"cluster":"otel"}}"#);
+    let written = started(
+        r#"{"direction":"inbound","service":{"name":"written"},"collector":{"cluster":"otel"}}"#,
+    );
     written.requests(1);
     assert_eq!(written.span().resource_text("service.name"), Some("written"));
 }
@@ -165,7 +196,9 @@ fn the_environment_fills_in_what_the_document_leaves_open() {
 #[test]
 fn an_environment_that_makes_no_sense_is_said_and_ignored() {
     let hopspan = Hopspan::of(
-        builder(INBOUND).env("OTEL_TRACES_SAMPLER", "jaeger_remote").env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        builder(INBOUND)
+            .env("OTEL_TRACES_SAMPLER", "jaeger_remote")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
     );
     for name in ["OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
         assert_eq!(hopspan.said(name).len(), 1, "{:#?}", hopspan.log());

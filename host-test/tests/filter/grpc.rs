@@ -46,7 +46,10 @@ fn the_status_comes_from_trailers_or_from_headers() {
     ] {
         for (config, fails) in [(INBOUND, server_fails), (OUTBOUND, client_fails)] {
             for span in [call(config, in_trailers(status)), call(config, trailers_only(status))] {
-                assert_eq!((span.span.name.as_str(), span.text("rpc.method")), (METHOD, Some(METHOD)));
+                assert_eq!(
+                    (span.span.name.as_str(), span.text("rpc.method")),
+                    (METHOD, Some(METHOD))
+                );
                 assert_eq!(span.text("rpc.system.name"), Some("grpc"));
                 assert_eq!(span.text("rpc.response.status_code"), Some(name));
                 let want = if fails { StatusCode::Error } else { StatusCode::Unset };

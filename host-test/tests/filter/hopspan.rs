@@ -176,7 +176,10 @@ pub(crate) fn accounts(stats: &BTreeMap<String, i64>) -> [i64; 5] {
 #[track_caller]
 pub(crate) fn assert_adds_up(stats: &BTreeMap<String, i64>) {
     let [created, exported, dropped, queued, in_flight] = accounts(stats);
-    assert!([created, exported, dropped, queued, in_flight].iter().all(|it| *it >= 0), "{stats:#?}");
+    assert!(
+        [created, exported, dropped, queued, in_flight].iter().all(|it| *it >= 0),
+        "{stats:#?}"
+    );
     let accounted = exported + dropped + queued + in_flight;
     assert_eq!(created, accounted, "created = exported + dropped + queued + in flight: {stats:#?}");
 }

@@ -1,6 +1,6 @@
 //! Hostile requests: the work they can cause is bounded, and grows no faster than they do.
 
-use crate::hopspan::{GATEWAY, Hopspan, INBOUND, SAMPLED, sampled_get, sent};
+use crate::hopspan::{GATEWAY, Hopspan, INBOUND, OUTBOUND, SAMPLED, sampled_get, sent};
 use host_test::{Action, Headers};
 
 /// The work of one whole request, roughly in wasm instructions.
@@ -47,7 +47,6 @@ fn the_largest_request_that_envoy_lets_in_is_cheap() {
     let value = "v".repeat(600);
     let large = (0..88).fold(sampled_get(), |it, n| it.and(format!("x-header-{n}"), &value));
     let large = work_of(&large);
-    eprintln!("usual {usual}, large {large}");
     assert!(usual < 60_000, "{usual}");
     assert!(large < 3 * usual, "{large} after {usual}");
 }
@@ -71,7 +70,6 @@ fn work_grows_no_faster_than_the_request() {
     for (why, list) in lists {
         let work = |bytes| work_of(&sampled_get().with("tracestate", list(bytes)));
         let [half, whole] = [work(30_000), work(60_000)];
-        eprintln!("{why}: {half} {whole}");
         assert!(whole * 2 < half * 5, "{why}: {whole} for twice of what took {half}");
         assert!(whole < 10_000_000, "{why}: {whole}");
     }
@@ -80,7 +78,8 @@ fn work_grows_no_faster_than_the_request() {
     };
     let [half, whole] = [work_of(&headers(2000)), work_of(&headers(4000))];
     assert!(whole * 2 < half * 5, "many tracestate headers: {whole} after {half}");
-    let query = |bytes: usize| sampled_get().with(":path", format!("/?{}", "a=b&".repeat(bytes / 4)));
+    let query =
+        |bytes: usize| sampled_get().with(":path", format!("/?{}", "a=b&".repeat(bytes / 4)));
     let [half, whole] = [work_of(&query(30_000)), work_of(&query(60_000))];
     assert!(whole * 2 < half * 5, "a long query: {whole} after {half}");
 }
@@ -88,15 +87,60 @@ fn work_grows_no_faster_than_the_request() {
 #[test]
 fn bytes_of_any_kind_in_any_header_go_through_unchanged() {
     let all: Vec<u8> = (1..=255).filter(|it| !b"\r\n".contains(it)).collect();
-    for name in ["user-agent", ":path", ":authority", ":method", ":scheme", "content-type", "x-any", "cookie"] {
+    for name in [
+        "user-agent",
+        ":path",
+        ":authority",
+        ":method",
+        ":scheme",
+        "content-type",
+        "x-any",
+        "cookie",
+    ] {
         let hopspan = Hopspan::start(GATEWAY);
         let request = sampled_get().with(name, &all);
         let stream = hopspan.stream();
         assert_eq!(stream.request_headers(&request, true), Action::Continue);
-        assert_eq!(stream.upstream_headers().without("traceparent"), request.without("traceparent"));
+        assert_eq!(
+            stream.upstream_headers().without("traceparent"),
+            request.without("traceparent")
+        );
         stream.response_headers([(&b":status"[..], &b"200"[..]), (b"server", &all)], true);
         stream.finish();
         assert_eq!(hopspan.spans().len(), 2, "{name}: decoded by the official types, as UTF-8");
+    }
+}
+
+/// A status that nobody defined, a request without most of its headers: a span all the same.
+#[test]
+fn what_is_missing_or_odd_is_left_out() {
+    for (why, request, status, name) in [
+        ("no authority", sampled_get().without(":authority"), "200", "GET"),
+        ("no path", sampled_get().without(":path"), "200", "GET"),
+        (
+            "nothing but a traceparent",
+            Headers::from([("traceparent", crate::hopspan::SAMPLED)]),
+            "200",
+            "HTTP",
+        ),
+        ("an unknown method", sampled_get().with(":method", "BREW"), "200", "HTTP"),
+        ("a status of four digits", sampled_get(), "2000", "GET"),
+        ("a status that is a word", sampled_get(), "fine", "GET"),
+        ("bytes that are not UTF-8", sampled_get().with("user-agent", b"\xff\xfe"), "200", "GET"),
+    ] {
+        for config in [INBOUND, OUTBOUND, GATEWAY] {
+            let hopspan = Hopspan::start(config);
+            let stream = hopspan.stream();
+            stream.request_headers(&request, true);
+            stream.response_headers([(":status", status)], true);
+            stream.finish();
+            let untouched = request.clone().without("traceparent");
+            assert_eq!(stream.upstream_headers().without("traceparent"), untouched, "{why}");
+            for span in hopspan.spans() {
+                assert_eq!(span.span.name, name, "{why}");
+                assert!(span.span.attributes.iter().all(|it| it.value.is_some()), "{why}");
+            }
+        }
     }
 }
 

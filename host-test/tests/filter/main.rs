@@ -22,10 +22,12 @@ mod endings;
 mod time;
 mod propagation;
 mod tracestate;
+mod decisions;
 mod calls;
 
 // Where spans go.
 mod batches;
+mod answers;
 mod retries;
 mod callout;
 mod updates;

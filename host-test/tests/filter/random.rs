@@ -49,8 +49,16 @@ const PROPERTIES: [&str; 13] = [
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
     let known = [
-        ":path", ":method", ":authority", ":scheme", "user-agent", "content-type", "traceparent",
-        "tracestate", "cookie", "x-envoy-original-path",
+        ":path",
+        ":method",
+        ":authority",
+        ":scheme",
+        "user-agent",
+        "content-type",
+        "traceparent",
+        "tracestate",
+        "cookie",
+        "x-envoy-original-path",
     ];
     prop_oneof![
         4 => prop::sample::select(known.to_vec()).prop_map(|it| it.as_bytes().to_vec()),
@@ -59,7 +67,8 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
-    let known = [SAMPLED, UNSAMPLED, "GET", "/a?b=c", "shop:80", "application/grpc", "a=1,b=2", "200"];
+    let known =
+        [SAMPLED, UNSAMPLED, "GET", "/a?b=c", "shop:80", "application/grpc", "a=1,b=2", "200"];
     prop_oneof![
         3 => prop::sample::select(known.to_vec()).prop_map(|it| it.as_bytes().to_vec()),
         2 => prop::collection::vec(any::<u8>(), 0..60),
@@ -82,7 +91,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (value(), any::<bool>()).prop_map(|(it, end)| Event::ResponseHeaders(it, end)),
         2 => any::<bool>().prop_map(Event::ResponseBody),
         1 => value().prop_map(Event::ResponseTrailers),
-        4 => (prop::sample::select(&PROPERTIES[..]), fact).prop_map(|(it, fact)| Event::Property(it, fact)),
+        4 => (prop::sample::select(&PROPERTIES[..]), fact)
+            .prop_map(|(it, fact)| Event::Property(it, fact)),
         5 => any::<u8>().prop_map(Event::Finish),
         1 => Just(Event::Refused),
         2 => (0_u64..3_000_000).prop_map(Event::Pass),
@@ -95,9 +105,12 @@ fn event() -> impl Strategy<Value = Event> {
 fn answer() -> impl Strategy<Value = Answer> {
     let statuses = [200, 204, 302, 400, 429, 500, 503, 504];
     prop_oneof![
-        (prop::sample::select(statuses.to_vec()), value(), value()).prop_map(|(status, wait, body)| {
-            Answer::new(status, [(b"retry-after".to_vec(), wait)], body).after(Duration::from_millis(3))
-        }),
+        (prop::sample::select(statuses.to_vec()), value(), value()).prop_map(
+            |(status, wait, body)| {
+                Answer::new(status, [(b"retry-after".to_vec(), wait)], body)
+                    .after(Duration::from_millis(3))
+            }
+        ),
         Just(Answer::reset()),
         Just(Answer::silence()),
     ]
@@ -163,7 +176,11 @@ fn happen(hopspan: &Hopspan, place: &mut Stream, event: Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn anything_in_any_order_is_survived_and_accounted_for(
@@ -179,8 +196,11 @@ proptest! {
             happen(&hopspan, &mut streams[number], event);
         }
         streams.iter().for_each(Stream::finish);
+        hopspan.run_for(DELAY * 3);
+        // The end of every configuration that made spans.
+        hopspan.reconfigure("{}").unwrap();
         hopspan.drained();
-        hopspan.run_for(DELAY * 700);
+        hopspan.run_for(DELAY * 7);
         let [created, exported, dropped, queued, in_flight] = hopspan.accounts();
         prop_assert_eq!((queued, in_flight), (0, 0), "at rest nothing waits");
         prop_assert_eq!(created, exported + dropped);

@@ -3,12 +3,22 @@
 use crate::hopspan::{
     DELAY, Hopspan, INBOUND, OUTBOUND, assert_adds_up, builder, module, sampled_get,
 };
-use host_test::{Answer, Vm};
+use host_test::Answer;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use std::time::Duration;
 
 fn calls(hopspan: &Hopspan, name: &str) -> u64 {
     hopspan.hostcalls().of(name)
+}
+
+#[track_caller]
+fn assert_first_root_is_gone(hopspan: &Hopspan) {
+    for vm in hopspan.vms() {
+        let callbacks = vm.callbacks();
+        let first = callbacks.iter().find(|it| it.name == "proxy_on_configure").unwrap().context;
+        let gone = callbacks.iter().any(|it| (it.name, it.context) == ("proxy_on_delete", first));
+        assert!(gone, "{vm:?}");
+    }
 }
 
 #[test]
@@ -43,10 +53,7 @@ fn an_update_under_load_loses_nothing() {
     let of_kind = |kind| spans.iter().filter(|it| it.kind() == kind).count();
     assert_eq!((of_kind(SpanKind::Server), of_kind(SpanKind::Client)), (63, 30));
     assert_eq!(hopspan.accounts(), [made, made, 0, 0, 0]);
-    for vm in hopspan.vms() {
-        let deleted = vm.callbacks().iter().filter(|it| it.name == "proxy_on_delete").count();
-        assert!(deleted >= 1, "{vm:?}: the old root context is gone");
-    }
+    assert_first_root_is_gone(&hopspan);
 }
 
 #[test]
@@ -56,8 +63,7 @@ fn a_root_context_with_nothing_to_do_is_done_at_once() {
     assert_eq!(hopspan.spans().len(), 3);
     hopspan.reconfigure(OUTBOUND).unwrap();
     hopspan.drained();
-    let deleted = |vm: &Vm| vm.callbacks().iter().any(|it| it.name == "proxy_on_delete" && it.context < 4);
-    assert!(hopspan.vms().iter().all(deleted));
+    assert_first_root_is_gone(&hopspan);
     assert_eq!(calls(&hopspan, "proxy_done"), 0);
     hopspan.requests(1);
     assert_eq!(hopspan.span().kind(), SpanKind::Client);
