@@ -69,6 +69,11 @@ impl Vm {
     /// Reads the configuration. Returns whether it is a good one.
     pub(crate) fn configure(&mut self, root: u32, size: usize) -> bool {
         let document = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
+        if document.len() < size {
+            let text =
+                format!("hopspan: the host does not hand over its {size} bytes of configuration");
+            say::once(Level::Error, &text);
+        }
         self.old_names = host::property("xds\0node\0id").is_none();
         let node = |name| {
             let path = if self.old_names { "" } else { "xds\0" };
@@ -123,6 +128,10 @@ impl Vm {
         let Self { ids, roots, streams, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
         let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root) else { return };
+        if !tracer.config().enabled {
+            stream.phase = Phase::Open(None);
+            return;
+        }
         let now = host::monotonic();
         let Some(headers) = host::header_map(Map::RequestHeaders) else {
             stream.phase = Phase::Open(None);
@@ -230,26 +239,35 @@ impl Vm {
     fn tell_stats(&mut self, root: u32) {
         let Self { roots, metrics, .. } = self;
         if let Some(Some(root)) = roots.get_mut(&root) {
-            root.tracer.stats.drain(|stat, by| {
-                if let Some(id) = metrics.get(stat as usize).copied().flatten() {
-                    host::increment_metric(id, by);
-                }
+            root.tracer.stats.drain(|stat, by| match metrics.get(stat as usize) {
+                Some(Some(id)) => host::increment_metric(*id, by) == Status::OK,
+                _ => false,
             });
         }
     }
 }
 
 /// A generator that no other worker shares. A host without randomness gives what it has:
-/// time, and where it put things.
+/// time, and a number for each worker.
 fn seeded() -> Generator {
-    Generator::new(host::random().unwrap_or_else(|| {
-        let now = host::now();
-        let place = (&raw const now).addr();
-        let words = [now.wall.0, now.mono.0, u64::try_from(place).unwrap_or(0), !now.mono.0];
-        let mut seed = [0; 32];
-        for (byte, word) in seed.iter_mut().zip(words.iter().flat_map(|it| it.to_le_bytes())) {
-            *byte = word;
+    host::random().map_or_else(
+        || {
+            let now = host::now();
+            Generator::from_numbers(&[now.wall.0, now.mono.0, worker_number()])
+        },
+        Generator::new,
+    )
+}
+
+/// A number that no other worker of this process has, as far as the host can count.
+fn worker_number() -> u64 {
+    const KEY: &str = "hopspan.workers";
+    for _ in 0..64 {
+        let (value, cas) = host::shared_data(KEY).unwrap_or((Vec::new(), u32::MAX));
+        let number = value.try_into().map(u64::from_le_bytes).unwrap_or(0).wrapping_add(1);
+        if host::set_shared_data(KEY, &number.to_le_bytes(), cas) != Status::CAS_MISMATCH {
+            return number;
         }
-        seed
-    }))
+    }
+    0
 }

@@ -107,12 +107,12 @@ impl Stats {
         self.now.get(stat as usize).copied().unwrap_or_default()
     }
 
-    /// Tells how much each stat has moved since it was last told.
-    pub fn drain(&mut self, mut tell: impl FnMut(Stat, i64)) {
+    /// Tells how much each stat has moved since it was last told; what could not be told,
+    /// for which `tell` returns `false`, is told the next time.
+    pub fn drain(&mut self, mut tell: impl FnMut(Stat, i64) -> bool) {
         for ((stat, now), told) in Stat::ALL.into_iter().zip(&self.now).zip(&mut self.told) {
             let by = now.saturating_sub(*told);
-            if by != 0 {
-                tell(stat, by);
+            if by != 0 && tell(stat, by) {
                 *told = *now;
             }
         }
@@ -137,7 +137,10 @@ mod tests {
     fn movements_are_told_once() {
         let told = |stats: &mut Stats| {
             let mut list = Vec::new();
-            stats.drain(|stat, by| list.push((stat, by)));
+            stats.drain(|stat, by| {
+                list.push((stat, by));
+                stat != Stat::Degraded
+            });
             list
         };
         let mut stats = Stats::default();
@@ -148,5 +151,9 @@ mod tests {
         assert_eq!(told(&mut stats), [(Stat::SpansQueued, -2)]);
         assert_eq!(told(&mut stats), []);
         assert_eq!(stats.get(Stat::SpansQueued), 1);
+        stats.count(Stat::Degraded);
+        assert_eq!(told(&mut stats), [(Stat::Degraded, 1)]);
+        stats.count(Stat::Degraded);
+        assert_eq!(told(&mut stats), [(Stat::Degraded, 2)], "it could not be told before");
     }
 }
