@@ -28,3 +28,4 @@ mod config;
 mod update;
 mod native_tracing;
 mod timing;
+mod readme;

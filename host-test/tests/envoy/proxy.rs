@@ -261,7 +261,8 @@ fn envoy() -> PathBuf {
         .expect("HOPSPAN_ENVOY must name the Envoy to test with: ./build.sh test sets it")
 }
 
-fn wasm() -> PathBuf {
+/// The module under test.
+pub(crate) fn wasm() -> PathBuf {
     let path = std::env::var_os("HOPSPAN_WASM").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/hopspan.wasm"),
         PathBuf::from,
