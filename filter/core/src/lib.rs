@@ -25,4 +25,5 @@ pub mod batch;
 pub mod stats;
 pub mod export;
 pub mod config;
+pub mod origin;
 pub mod tracer;

@@ -16,7 +16,8 @@ use crate::export::answer::Answer;
 use crate::export::health::Notice;
 use crate::export::{Call, CallId, Exporter};
 use crate::id::Generator;
-use crate::propagation::{self, Edit, Extracted};
+use crate::origin::Origin;
+use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
 use crate::semconv::flags::ResponseFlags;
@@ -28,7 +29,6 @@ use crate::span::{Kinds, Parent, Span};
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// What a request's headers led to.
@@ -102,8 +102,9 @@ impl Tracer {
         }
         let fields = RequestFields::of(head.headers);
         let mut direction = self.config.direction;
+        let asked = || listener(&mut direction, stream);
         let Origin { context, parent, link } =
-            self.origin(&fields, head.headers, &mut direction, stream, ids);
+            Origin::of(&fields, head.headers, asked, &self.config, ids, &mut self.stats);
         let edits = propagation::inject(&context, &fields);
         let recording = (context.flags.is_sampled() && self.exporter.is_some()).then(|| {
             Box::new(Recording {
@@ -118,58 +119,6 @@ impl Tracer {
         });
         let SpanContext { trace_id, span_id, flags, tracestate: _ } = context;
         Started { span: Some(ActiveSpan { trace_id, span_id, flags, recording }), edits }
-    }
-
-    /// The context of this hop, from what the caller sent and what it is worth.
-    fn origin<'a>(
-        &mut self,
-        fields: &RequestFields<'a>,
-        headers: Headers<'a>,
-        direction: &mut Option<Direction>,
-        stream: &mut impl Stream,
-        ids: &mut Generator,
-    ) -> Origin<'a> {
-        use crate::trust::Action;
-
-        let mut link = None;
-        match propagation::extract(fields, headers) {
-            Extracted::Nothing => {}
-            Extracted::Invalid => self.stats.count(Stat::ContextInvalid),
-            Extracted::Context(remote) => {
-                let action = self.config.trust.action(|| listener(direction, stream));
-                if action != Action::Continue {
-                    self.stats.count(Stat::ContextUntrusted);
-                }
-                let sampled = match action {
-                    Action::Continue => Some(remote.flags.is_sampled()),
-                    // The caller chose the trace-id, so it may not choose the dice as well.
-                    Action::IgnoreSampling => Some(self.config.ratio.keeps(ids.bits() >> 8)),
-                    Action::Restart => None,
-                };
-                if let Some(sampled) = sampled {
-                    self.stats.count(Stat::ContextContinued);
-                    self.count_decision(sampled);
-                    let flags = remote.flags.with_sampled(sampled);
-                    let parent = Some(remote.span_id);
-                    let context = SpanContext { span_id: ids.span_id(), flags, ..remote };
-                    return Origin { context, parent, link: None };
-                }
-                let tracestate = Cow::Owned(remote.tracestate.into_owned());
-                link = Some(SpanContext { tracestate, ..remote });
-            }
-        }
-        self.stats.count(Stat::ContextStarted);
-        let trace_id = ids.trace_id();
-        let sampled = self.config.ratio.keeps(trace_id.randomness());
-        self.count_decision(sampled);
-        let flags = TraceFlags::RANDOM.with_sampled(sampled);
-        let tracestate = Cow::default();
-        let context = SpanContext { trace_id, span_id: ids.span_id(), flags, tracestate };
-        Origin { context, parent: None, link }
-    }
-
-    fn count_decision(&mut self, sampled: bool) {
-        self.stats.count(if sampled { Stat::SamplingSampled } else { Stat::SamplingDropped });
     }
 
     /// A stream ended whose request the filter was shown.
@@ -333,13 +282,6 @@ impl Tracer {
             exporter.abandon(&mut self.stats);
         }
     }
-}
-
-/// Where a hop's context comes from.
-struct Origin<'a> {
-    context: SpanContext<'a>,
-    parent: Option<crate::id::SpanId>,
-    link: Option<SpanContext<'static>>,
 }
 
 /// A hop that is being written out.
