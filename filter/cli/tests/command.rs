@@ -58,6 +58,20 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "metrics": {
     "to": []
   },
+  "propagation": {
+    "baggage_attributes": [],
+    "clear": [],
+    "extract": [
+      "tracecontext",
+      "b3",
+      "b3multi",
+      "grpc-trace-bin"
+    ],
+    "inject": [
+      "tracecontext",
+      "preserve"
+    ]
+  },
   "resource_attributes": {},
   "retry": {
     "enabled": true,

@@ -11,6 +11,7 @@ mod kind;
 mod text;
 mod headers;
 mod attributes;
+mod list;
 mod group;
 mod keys;
 mod settle;
@@ -23,6 +24,7 @@ pub use environment::VARIABLES;
 use crate::batch::Limits;
 use crate::encode::Resource;
 use crate::export::{ClusterNaming, Collector, Retry};
+use crate::propagation::Propagation;
 use crate::request::Direction;
 use crate::sampling::TraceIdRatio;
 use crate::span::Kinds;
@@ -48,6 +50,8 @@ pub struct Config {
     pub batch: Limits,
     /// How a failed request is tried again.
     pub retry: Retry,
+    /// Which formats of trace context are read and written.
+    pub propagation: Propagation,
     /// What an incoming context is worth.
     pub trust: Policy,
     /// The share of new traces that is kept.
@@ -132,6 +136,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         collector,
         batch,
         retry,
+        propagation,
         trust,
         sampling,
         spans,
@@ -152,6 +157,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         }),
         batch,
         retry: retry.value.retry(),
+        propagation: propagation.value.propagation(),
         trust: match trust.value.default.value {
             Some(action) => Policy::Always(action),
             None => Policy::auto(direction, istio == Some(Istio::Waypoint)),

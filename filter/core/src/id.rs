@@ -29,6 +29,28 @@ impl TraceId {
         &self.0
     }
 
+    /// The id of these two halves; `None` if both are zero.
+    pub fn from_halves(high: u64, low: u64) -> Option<Self> {
+        Self::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+
+    /// The first 64 bits.
+    pub fn high(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The last 64 bits, which are the whole id to those who know but so many.
+    pub fn low(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Whether 64 bits say it all: the rest is zero, and what remains is not.
+    pub fn is_narrow(&self) -> bool {
+        self.high() == 0
+    }
+
     /// The 56 bits that the random flag promises to be random: the last seven bytes.
     ///
     /// Spec: <https://www.w3.org/TR/trace-context-2/#random-trace-id-flag>
@@ -142,6 +164,34 @@ pub fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// Reads a hexadecimal number of up to `2 * N` digits in either case, filled up with zeroes
+/// on its left.
+///
+/// ```
+/// use hopspan_core::id::short_hex;
+///
+/// assert_eq!(short_hex::<2>(b"A1f"), Some([0x0a, 0x1f]));
+/// assert_eq!(short_hex::<2>(b""), None);
+/// ```
+pub fn short_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if digits.is_empty() || digits.len().div_ceil(2) > N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().rev().zip(digits.rchunks(2)) {
+        for digit in pair {
+            *byte = *byte << 4 | nibble(digit.to_ascii_lowercase())?;
+        }
+    }
+    Some(bytes)
+}
+
+/// Reads a decimal number of 64 bits: digits and nothing else.
+pub fn decimal(digits: &[u8]) -> Option<u64> {
+    let number = std::str::from_utf8(digits).ok()?;
+    number.parse().ok().filter(|_| digits.iter().all(u8::is_ascii_digit))
+}
+
 /// Appends `bytes` as lower-case hexadecimal digits.
 pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -182,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn decimal_reads_digits_only() {
+        for (why, digits, want) in [
+            ("zero", "0", Some(0)),
+            ("the largest", "18446744073709551615", Some(u64::MAX)),
+            ("one more", "18446744073709551616", None),
+            ("zeroes in front", "007", Some(7)),
+            ("a sign", "+7", None),
+            ("nothing", "", None),
+            ("a space", " 7", None),
+        ] {
+            assert_eq!(decimal(digits.as_bytes()), want, "{why}");
+        }
+    }
+
+    #[test]
     fn zero_is_no_id() {
         assert_eq!(TraceId::from_bytes([0; 16]), None);
         assert_eq!(SpanId::from_bytes([0; 8]), None);
@@ -215,6 +280,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_hex_agrees_with_the_standard_library(digits in "[0-9a-fA-Fg+ ]{0,5}") {
+            let hex = digits.chars().all(|it| it.is_ascii_hexdigit());
+            let number = u16::from_str_radix(&digits, 16).ok().filter(|_| hex && digits.len() <= 4);
+            prop_assert_eq!(short_hex::<2>(digits.as_bytes()), number.map(u16::to_be_bytes));
+        }
+
+        #[test]
+        fn an_id_is_its_two_halves(high: u64, low: u64) {
+            if let Some(id) = TraceId::from_halves(high, low) {
+                prop_assert_eq!((id.high(), id.low()), (high, low));
+            }
+        }
+
         #[test]
         fn hex_undoes_write_hex(bytes: [u8; 16]) {
             let mut digits = Vec::new();

@@ -1,24 +1,89 @@
 //! Reading the trace context that came in, writing the one that goes out.
+//!
+//! Each format is a file of its own that knows nothing but its grammar. Which of them are
+//! read and written, and what happens when they disagree, is decided here.
 
 pub mod traceparent;
 pub mod tracestate;
+pub mod tracecontext;
+pub mod b3;
+pub mod b3multi;
+pub mod grpc_trace_bin;
+pub mod jaeger;
+pub mod xray;
+pub mod datadog;
+pub mod gcp;
+pub mod baggage;
 
-use crate::context::SpanContext;
+use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::id::{SpanId, TraceId};
 use crate::request::Headers;
-use crate::request::fields::{Field, RequestFields};
-use std::borrow::Cow;
+use crate::request::fields::Field;
+use crate::request::trace_fields::{TraceFields, TraceHeader};
+use std::rc::Rc;
 use traceparent::Traceparent;
 
-/// What the request's headers said about its trace.
+/// A format of trace context.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Format {
+    /// W3C: `traceparent`, `tracestate`
+    TraceContext,
+    /// `b3`
+    B3,
+    /// `x-b3-*`
+    B3Multi,
+    /// `grpc-trace-bin`
+    GrpcTraceBin,
+    /// `uber-trace-id`
+    Jaeger,
+    /// `x-amzn-trace-id`
+    XRay,
+    /// `x-datadog-*`
+    Datadog,
+    /// `x-cloud-trace-context`
+    Gcp,
+}
+
+/// Some formats.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Formats(u8);
+
+/// Which formats are read, written and removed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Extracted<'a> {
-    /// No trace header at all.
-    Nothing,
-    /// Trace headers that break their grammar; they count as none.
-    Invalid,
-    /// A valid context.
-    Context(SpanContext<'a>),
+pub struct Propagation {
+    /// Read, in this order: the first valid one wins.
+    pub extract: Vec<Format>,
+    /// Always written.
+    pub inject: Formats,
+    /// Whether what is read is also written if it came in.
+    pub preserve: bool,
+    /// Removed on the way out.
+    pub clear: Formats,
+    /// Keys of baggage that are copied to spans.
+    pub baggage_attributes: Vec<Rc<str>>,
+}
+
+/// What one format's headers say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Said<'a> {
+    /// A context.
+    Context(Remote<'a>),
+    /// No ids, but what is to become of the trace that begins here. Never [`Decision::Defer`].
+    Decision(Decision),
+}
+
+/// What the request's headers say of its trace.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Extracted<'a> {
+    /// The first valid context, with what others know of the same trace.
+    pub context: Option<Remote<'a>>,
+    /// What the caller decided, with ids or without.
+    pub decision: Decision,
+    /// Contexts of other traces, which came in formats of a lower rank.
+    pub conflicts: Vec<Remote<'a>>,
+    /// Whether a format that is read broke its grammar.
+    pub is_invalid: bool,
 }
 
 /// One change to a header map.
@@ -30,49 +95,225 @@ pub enum Edit {
     Remove(&'static str),
 }
 
-/// Reads the context out of a request's headers.
-///
-/// An invalid `tracestate` loses only itself; an invalid `traceparent`, or several of
-/// them, loses both.
-///
-/// Spec: <https://www.w3.org/TR/trace-context-2/#a-traceparent-is-received>
-pub fn extract<'a>(fields: &RequestFields<'a>, headers: Headers<'a>) -> Extracted<'a> {
-    let value = match fields.traceparent {
-        Field::Absent => return Extracted::Nothing,
-        Field::Repeated => return Extracted::Invalid,
-        Field::Once(value) => value,
-    };
-    let Ok(Traceparent { trace_id, parent_id, flags }) = Traceparent::parse(value) else {
-        return Extracted::Invalid;
-    };
-    let list = match fields.tracestate {
-        Field::Absent => Cow::default(),
-        Field::Once(list) => Cow::Borrowed(list),
-        Field::Repeated => Cow::Owned(tracestate::join(headers)),
-    };
-    let tracestate = match list {
-        Cow::Borrowed(list) => tracestate::check(list).unwrap_or_default(),
-        Cow::Owned(list) => match tracestate::check(&list) {
-            Ok(list) => Cow::Owned(list.into_owned()),
-            Err(_) => Cow::default(),
-        },
-    };
-    Extracted::Context(SpanContext { trace_id, span_id: parent_id, flags, tracestate })
+/// The changes to a request's headers: none that would change nothing.
+#[derive(Debug)]
+pub struct Edits<'a> {
+    /// What came in.
+    pub fields: &'a TraceFields<'a>,
+    list: Vec<Edit>,
 }
 
-/// The edits that leave exactly one valid `traceparent`, naming `span_id` as the parent,
-/// and the `tracestate` of `context`, untouched where it is right already.
-pub fn inject(context: &SpanContext<'_>, fields: &RequestFields<'_>) -> Vec<Edit> {
-    let tracestate = &context.tracestate;
-    let mut edits = vec![Edit::Replace(traceparent::NAME, to_traceparent(context))];
-    if tracestate.is_empty() {
-        if fields.tracestate.is_present() {
-            edits.push(Edit::Remove(tracestate::NAME));
+// === impl Format ===
+
+impl Format {
+    /// All formats, in the order in which they are written.
+    pub const ALL: [Self; 8] = [
+        Self::TraceContext,
+        Self::B3,
+        Self::B3Multi,
+        Self::GrpcTraceBin,
+        Self::Jaeger,
+        Self::XRay,
+        Self::Datadog,
+        Self::Gcp,
+    ];
+
+    /// The headers that belong to the format.
+    pub fn headers(self) -> &'static [TraceHeader] {
+        match self {
+            Self::TraceContext => tracecontext::HEADERS,
+            Self::B3 => b3::HEADERS,
+            Self::B3Multi => b3multi::HEADERS,
+            Self::GrpcTraceBin => grpc_trace_bin::HEADERS,
+            Self::Jaeger => jaeger::HEADERS,
+            Self::XRay => xray::HEADERS,
+            Self::Datadog => datadog::HEADERS,
+            Self::Gcp => gcp::HEADERS,
         }
-    } else if fields.tracestate != Field::Once(tracestate) {
-        edits.push(Edit::Replace(tracestate::NAME, tracestate.to_vec()));
     }
-    edits
+
+    /// Those of its headers that show that a request has it.
+    fn marks(self) -> &'static [TraceHeader] {
+        match self {
+            Self::TraceContext => tracecontext::MARKS,
+            Self::Datadog => datadog::MARKS,
+            _ => self.headers(),
+        }
+    }
+
+    /// Whether a request has this format, well-formed or not.
+    pub fn came_in(self, fields: &TraceFields<'_>) -> bool {
+        fields.has_any(self.marks())
+    }
+
+    /// Reads this format; `None` if it breaks its grammar.
+    pub fn extract<'a>(self, fields: &TraceFields<'a>, headers: Headers<'a>) -> Option<Said<'a>> {
+        match self {
+            Self::TraceContext => tracecontext::extract(fields, headers),
+            Self::B3 => b3::extract(fields),
+            Self::B3Multi => b3multi::extract(fields),
+            Self::GrpcTraceBin => grpc_trace_bin::extract(fields),
+            Self::Jaeger => jaeger::extract(fields),
+            Self::XRay => xray::extract(fields),
+            Self::Datadog => datadog::extract(fields),
+            Self::Gcp => gcp::extract(fields),
+        }
+    }
+
+    /// Writes this format.
+    pub fn inject(self, outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
+        match self {
+            Self::TraceContext => tracecontext::inject(outgoing, edits),
+            Self::B3 => b3::inject(outgoing, edits),
+            Self::B3Multi => b3multi::inject(outgoing, edits),
+            Self::GrpcTraceBin => grpc_trace_bin::inject(outgoing, edits),
+            Self::Jaeger => jaeger::inject(outgoing, edits),
+            Self::XRay => xray::inject(outgoing, edits),
+            Self::Datadog => datadog::inject(outgoing, edits),
+            Self::Gcp => gcp::inject(outgoing, edits),
+        }
+    }
+}
+
+// === impl Formats ===
+
+impl Formats {
+    /// Whether this is one of them.
+    pub fn has(self, format: Format) -> bool {
+        self.0 & Self::of(format).0 != 0
+    }
+
+    /// Those that are in both.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are not in `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    fn of(format: Format) -> Self {
+        Self(1 << (format as u8))
+    }
+}
+
+impl FromIterator<Format> for Formats {
+    fn from_iter<T: IntoIterator<Item = Format>>(formats: T) -> Self {
+        formats.into_iter().fold(Self::default(), |it, format| Self(it.0 | Self::of(format).0))
+    }
+}
+
+// === impl Propagation ===
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self {
+            extract: vec![Format::TraceContext, Format::B3, Format::B3Multi, Format::GrpcTraceBin],
+            inject: Formats::of(Format::TraceContext),
+            preserve: true,
+            clear: Formats::default(),
+            baggage_attributes: Vec::new(),
+        }
+    }
+}
+
+impl Propagation {
+    /// Reads the context out of a request's headers.
+    ///
+    /// The first valid format wins. Others of the same trace add what they know: a debug flag,
+    /// a decision where the winner has none, the other half of an id. Those of another trace
+    /// are conflicts.
+    pub fn extract<'a>(&self, fields: &TraceFields<'a>, headers: Headers<'a>) -> Extracted<'a> {
+        let mut it = Extracted::default();
+        for format in self.extract.iter().filter(|it| it.came_in(fields)) {
+            match (format.extract(fields, headers), &mut it.context) {
+                (None, _) => it.is_invalid = true,
+                (Some(Said::Decision(decision)), _) => it.decision = it.decision.and(decision),
+                (Some(Said::Context(remote)), None) => {
+                    it.decision = it.decision.and(remote.decision);
+                    it.context = Some(remote);
+                }
+                (Some(Said::Context(remote)), Some(winner)) if winner.is_same_trace(&remote) => {
+                    it.decision = it.decision.and(remote.decision);
+                    winner.learn(remote);
+                }
+                (Some(Said::Context(remote)), Some(_)) => it.conflicts.push(remote),
+            }
+        }
+        it
+    }
+
+    /// The edits that let a request go on with this context and no other.
+    ///
+    /// A format that is read, came in and is neither written nor removed stays as it is, unless
+    /// it then contradicts what is written: of another trace or with another decision it is
+    /// written all the same, and removed where it breaks its grammar.
+    pub fn inject<'a>(
+        &self,
+        outgoing: &Outgoing<'_>,
+        fields: &'a TraceFields<'a>,
+        headers: Headers<'a>,
+    ) -> Vec<Edit> {
+        let mut edits = Edits { fields, list: Vec::new() };
+        for format in Format::ALL {
+            let came_in = || format.came_in(fields) && self.extract.contains(&format);
+            if self.clear.has(format) {
+                edits.remove_all(format);
+            } else if self.inject.has(format) || self.preserve && came_in() {
+                format.inject(outgoing, &mut edits);
+            } else if came_in() {
+                match format.extract(fields, headers) {
+                    Some(said) if outgoing.agrees(&said) => {}
+                    Some(_) => format.inject(outgoing, &mut edits),
+                    None => edits.remove_all(format),
+                }
+            }
+        }
+        edits.list
+    }
+}
+
+impl Outgoing<'_> {
+    /// Whether a header may go on beside those with this context.
+    fn agrees(&self, said: &Said<'_>) -> bool {
+        let Said::Context(remote) = said else { return false };
+        let SpanContext { trace_id, flags, .. } = self.context;
+        let decision = match (self.is_debug, flags.is_sampled()) {
+            (true, _) => Decision::Debug,
+            (false, sampled) => Decision::of_flag(sampled),
+        };
+        remote.trace_id == trace_id && remote.decision == decision
+    }
+}
+
+// === impl Edits ===
+
+impl Edits<'_> {
+    /// Whether exactly this header is there already.
+    pub fn has(&self, header: TraceHeader, value: &[u8]) -> bool {
+        self.fields.get(header) == Field::Once(value)
+    }
+
+    /// Lets exactly one header of this name go out.
+    pub fn set(&mut self, header: TraceHeader, value: Vec<u8>) {
+        if !self.has(header, &value) {
+            self.list.push(Edit::Replace(header.name(), value));
+        }
+    }
+
+    /// Lets no header of this name go out.
+    pub fn remove(&mut self, header: TraceHeader) {
+        if self.fields.get(header).is_present() {
+            self.list.push(Edit::Remove(header.name()));
+        }
+    }
+
+    fn remove_all(&mut self, format: Format) {
+        for header in format.headers() {
+            self.remove(*header);
+        }
+    }
 }
 
 /// The `traceparent` value of a context.
@@ -81,7 +322,7 @@ pub fn to_traceparent(context: &SpanContext<'_>) -> Vec<u8> {
     Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags }.to_bytes()
 }
 
-/// Whether a `traceparent` value still is the one that [`inject`] wrote.
+/// Whether a `traceparent` value still is the one that [`Propagation::inject`] wrote.
 pub fn is_ours(value: &[u8], trace_id: TraceId, span_id: SpanId) -> bool {
     Traceparent::parse(value).is_ok_and(|it| it.trace_id == trace_id && it.parent_id == span_id)
 }
@@ -97,71 +338,4 @@ fn trim_ows(mut value: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::encode_headers;
-
-    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-
-    /// What a hop that changes nothing but the parent-id sends on: `traceparent`, `tracestate`.
-    fn pass_on(headers: &[(&str, &str)]) -> Option<(String, Option<String>)> {
-        let bytes = encode_headers(headers);
-        let fields = RequestFields::of(Headers::new(&bytes));
-        let Extracted::Context(context) = extract(&fields, Headers::new(&bytes)) else {
-            return None;
-        };
-        let mut state: Vec<&str> =
-            headers.iter().filter(|(name, _)| *name == "tracestate").map(|(_, it)| *it).collect();
-        let mut parent = String::new();
-        let edits = inject(&context, &fields);
-        for edit in &edits {
-            match edit {
-                Edit::Replace("traceparent", value) => {
-                    parent = String::from_utf8(value.clone()).unwrap();
-                }
-                Edit::Replace("tracestate", value) => {
-                    state = vec![std::str::from_utf8(value).unwrap()];
-                }
-                Edit::Remove("tracestate") => state.clear(),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert!(state.len() < 2, "several tracestate headers went out: {state:?}");
-        Some((parent, state.first().map(|it| it.to_string())))
-    }
-
-    #[test]
-    fn a_valid_context_goes_on() {
-        for (why, state, want) in [
-            ("none", &[][..], None),
-            ("one", &["a=1,b=2"][..], Some("a=1,b=2")),
-            ("spaces stay as they are", &["a=1 , b=2"], Some("a=1 , b=2")),
-            ("several are joined", &["a=1", "b=2"], Some("a=1,b=2")),
-            ("an empty one beside another", &["", "b=2"], Some("b=2")),
-            ("an empty one is not sent", &[""], None),
-            ("nothing but commas is not sent", &[" , ,"], None),
-            ("a bad one is dropped whole", &["a=1,B=2"], None),
-            ("bad in one of several", &["a=1", "B=2"], None),
-            ("a key twice", &["a=1", "a=2"], None),
-        ] {
-            let mut headers = vec![("traceparent", PARENT)];
-            headers.extend(state.iter().map(|it| ("tracestate", *it)));
-            let want = Some((PARENT.to_owned(), want.map(str::to_owned)));
-            assert_eq!(pass_on(&headers), want, "{why}");
-        }
-    }
-
-    #[test]
-    fn several_parents_are_none() {
-        let twice = [("traceparent", PARENT), ("traceparent", PARENT)];
-        assert_eq!(pass_on(&twice), None);
-    }
-
-    #[test]
-    fn only_what_changes_is_written() {
-        let bytes = encode_headers(&[("traceparent", PARENT), ("tracestate", "a=1")]);
-        let fields = RequestFields::of(Headers::new(&bytes));
-        let Extracted::Context(context) = extract(&fields, Headers::new(&bytes)) else { panic!() };
-        assert_eq!(inject(&context, &fields).len(), 1);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Facts about a request and its response, borrowed as the host gives them.
 
 pub mod fields;
+pub mod trace_fields;
 
 use crate::time::Monotonic;
 

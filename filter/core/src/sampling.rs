@@ -41,6 +41,22 @@ impl TraceIdRatio {
     }
 }
 
+/// Why a trace is recorded, where no ratio says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// A trusted caller's debug flag.
+    Debug,
+}
+
+impl Reason {
+    /// As the span tells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

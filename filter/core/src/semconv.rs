@@ -8,13 +8,14 @@ pub mod grpc;
 pub mod http;
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+    ($list:ident: $($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
         $($(#[$doc])* pub const $constant: &str = $name;)*
+        const $list: &[&str] = &[$($name),*];
     };
 }
 
 // Of the registry: <https://opentelemetry.io/docs/specs/semconv/registry/attributes/>
-names! {
+names! { STANDARD:
     /// Address of the client behind all trusted proxies.
     CLIENT_ADDRESS = "client.address";
     /// Port of the client.
@@ -70,7 +71,7 @@ names! {
 }
 
 // hopspan's own: the proxy's view of the hop.
-names! {
+names! { OWN:
     /// Time that this proxy held the request, nanoseconds.
     PROXY_TIME = "hopspan.proxy_time_ns";
     /// True where the proxy time may be too much: several attempts, or a request that an
@@ -88,6 +89,13 @@ names! {
     RESPONSE_FLAGS = "hopspan.response_flags";
     /// The proxy's reason for the response, of a request that went wrong.
     RESPONSE_CODE_DETAILS = "hopspan.response_code_details";
+    /// Why the trace is recorded, where no ratio says so: `debug`.
+    SAMPLING_REASON = "hopspan.sampling.reason";
+}
+
+/// Attributes that spans or resources have of themselves.
+pub fn taken() -> impl Iterator<Item = &'static str> {
+    STANDARD.iter().chain(OWN).copied()
 }
 
 /// Which side of a call a span describes.

@@ -40,8 +40,8 @@ pub struct Span<'a> {
     pub end: UnixNanos,
     /// Whether it failed.
     pub outcome: Outcome<'a>,
-    /// A trace that this one does not continue, but came from.
-    pub link: Option<&'a SpanContext<'static>>,
+    /// Contexts that came with the request and do not go on.
+    pub links: &'a [SpanContext<'static>],
 }
 
 /// The parent of a span.

@@ -66,6 +66,7 @@ stats! {
     ContextStarted Counter "hopspan.context.started" "Requests that began a trace here."
     ContextContinued Counter "hopspan.context.continued" "Requests whose caller's trace went on."
     ContextInvalid Counter "hopspan.context.invalid" "Requests whose trace headers broke their grammar."
+    ContextConflicts Counter "hopspan.context.conflicts" "Requests whose trace headers named different traces."
     ContextUntrusted Counter "hopspan.context.untrusted" "Requests whose context was not trusted to decide."
     SamplingSampled Counter "hopspan.sampling.sampled" "Requests that were sampled."
     SamplingDropped Counter "hopspan.sampling.dropped" "Requests that were not sampled."

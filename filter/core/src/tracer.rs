@@ -17,9 +17,10 @@ use crate::export::health::Notice;
 use crate::export::{Call, CallId, Exporter};
 use crate::id::Generator;
 use crate::origin::Origin;
-use crate::propagation::{self, Edit};
+use crate::propagation::{self, Edit, Format};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
+use crate::sampling::Reason;
 use crate::semconv::flags::ResponseFlags;
 use crate::semconv::grpc::GrpcStatus;
 use crate::semconv::{Kind, Outcome};
@@ -103,21 +104,22 @@ impl Tracer {
         let fields = RequestFields::of(head.headers);
         let mut direction = self.config.direction;
         let asked = || listener(&mut direction, stream);
-        let Origin { context, parent, link } =
-            Origin::of(&fields, head.headers, asked, &self.config, ids, &mut self.stats);
-        let edits = propagation::inject(&context, &fields);
-        let recording = (context.flags.is_sampled() && self.exporter.is_some()).then(|| {
+        let origin = Origin::of(&fields, head.headers, asked, &self.config, ids, &mut self.stats);
+        let edits = self.config.propagation.inject(&origin.outgoing, &fields.trace, head.headers);
+        let SpanContext { trace_id, span_id, flags, ref tracestate } = origin.outgoing.context;
+        let recording = (flags.is_sampled() && self.exporter.is_some()).then(|| {
             Box::new(Recording {
                 outer_id: ids.span_id(),
-                parent,
-                link,
+                parent: origin.parent,
+                links: origin.links(),
+                reason: origin.outgoing.is_debug.then_some(Reason::Debug),
+                baggage: origin.baggage(&fields, head.headers, &self.config.propagation),
                 marks: Marks::begin(head.now, head.end_of_stream),
                 measured: true,
                 direction,
-                request: RequestText::keep(&fields, &context.tracestate),
+                request: RequestText::keep(&fields, tracestate),
             })
         });
-        let SpanContext { trace_id, span_id, flags, tracestate: _ } = context;
         Started { span: Some(ActiveSpan { trace_id, span_id, flags, recording }), edits }
     }
 
@@ -170,7 +172,9 @@ impl Tracer {
     /// With its own tracing switched on, a proxy writes its own `traceparent` over ours,
     /// after the filter: the trace falls apart, and only the end of a request shows it.
     fn look_for_native_tracing(&mut self, span: &ActiveSpan, stream: &mut impl Stream) {
-        let Some(looks) = self.looks.checked_sub(1) else { return };
+        // Who does not write the header has nothing that could be written over.
+        let writes = self.config.propagation.inject.has(Format::TraceContext);
+        let Some(looks) = self.looks.checked_sub(1).filter(|_| writes) else { return };
         self.looks = looks;
         let Some(value) = stream.request_header(propagation::traceparent::NAME) else { return };
         if propagation::is_ours(&value, span.trace_id, span.span_id) {
@@ -299,7 +303,7 @@ struct Hop {
 impl Hop {
     /// Asks the host for what the spans need, and no more.
     fn exchange(&self, kinds: Kinds, stream: &mut impl Stream) -> Exchange<'_> {
-        let Recording { marks, measured, request, .. } = &self.recording;
+        let Recording { marks, measured, request, reason, baggage, .. } = &self.recording;
         let headers = stream.response_headers().unwrap_or_default();
         let headers = Headers::new(&headers);
         let status = match headers.get(b":status") {
@@ -351,6 +355,8 @@ impl Hop {
             flags,
             code_details,
             breakdown,
+            reason: *reason,
+            baggage,
         }
     }
 
@@ -363,7 +369,7 @@ impl Hop {
         outcome: &'a Outcome<'a>,
         now: Monotonic,
     ) -> Span<'a> {
-        let Recording { outer_id, parent, link, marks, request, .. } = &self.recording;
+        let Recording { outer_id, parent, links, marks, request, .. } = &self.recording;
         let start = self.start;
         let remote = parent.map(|span_id| Parent { span_id, is_remote: true });
         let outer = Parent { span_id: *outer_id, is_remote: false };
@@ -388,7 +394,7 @@ impl Hop {
             start: start.plus(began.since(marks.started)),
             end: start.plus(ended.since(marks.started)),
             outcome: outcome.clone(),
-            link: link.as_ref().filter(|_| parent == remote),
+            links: if parent == remote { links } else { &[] },
         }
     }
 }

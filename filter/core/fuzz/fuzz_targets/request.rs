@@ -9,6 +9,10 @@ use hopspan_core::stats::Stat;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use hopspan_core::tracer::Tracer;
 
+#[path = "../naive.rs"]
+#[allow(dead_code, reason = "each target needs some of them")]
+mod naive;
+
 /// Hands out the fuzzer's bytes as the host's answers, in turn.
 struct Bytes<'a>(std::slice::Iter<'a, &'a [u8]>);
 
@@ -63,7 +67,17 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
                 Edit::Replace("tracestate", list) => {
                     assert!(tracestate::check(list).is_ok_and(|it| !it.is_empty()));
                 }
-                other => assert_eq!(other, &Edit::Remove("tracestate")),
+                Edit::Replace("b3", value) => assert!(naive::b3(value).is_some()),
+                Edit::Replace("grpc-trace-bin", value) => {
+                    assert!(naive::grpc_trace_bin(value).is_some());
+                }
+                Edit::Replace(name, value) => {
+                    assert!(name.starts_with("x-b3-"), "{name} is not read by default");
+                    assert!(value.iter().all(|it| b"0123456789abcdef".contains(it)));
+                }
+                Edit::Remove(name) => {
+                    assert!(*name == "tracestate" || name.starts_with("x-b3-"), "{name}");
+                }
             }
         }
         let mut span = started.span.expect("hopspan is on");

@@ -7,18 +7,21 @@ use super::Surroundings;
 use super::attributes::{self, OF_SDK};
 use super::headers;
 use super::key_values;
-use super::keys::Document;
+use super::keys::{Document, Injected};
+use super::kind::Words;
 use super::reader::quoted;
 use super::text::{Anything, LONGEST, Text};
 use crate::encode::Value;
+use crate::propagation::Format;
 use crate::trust::Action;
 
 /// The variables that are read.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 8] = [
     SERVICE_NAME,
     RESOURCE_ATTRIBUTES,
     HEADERS,
     PROTOCOL,
+    PROPAGATORS,
     TRACES_SAMPLER,
     TRACES_SAMPLER_ARG,
     SDK_DISABLED,
@@ -28,6 +31,7 @@ const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const PROPAGATORS: &str = "OTEL_PROPAGATORS";
 const TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
@@ -46,6 +50,7 @@ pub(super) fn fill(
     environment.resource_attributes(keys);
     environment.headers(keys);
     environment.protocol();
+    environment.propagators(keys);
     environment.sampler(keys);
     let name = &mut keys.service.value.name.value;
     let cluster = Some(around.node_cluster.to_owned()).filter(|it| Text::<Anything>::allows(it));
@@ -142,6 +147,55 @@ impl Environment<'_> {
         if !protocol.eq_ignore_ascii_case("http/protobuf") {
             let found = quoted(&protocol);
             self.warn(NAME, &format!("must be \"http/protobuf\" in this version, not {found}"));
+        }
+    }
+
+    /// The same formats are read and written, as in a service; what else of them came in is
+    /// preserved.
+    ///
+    /// Spec: <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration>,
+    /// <https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-requirements>
+    /// (whoever reads one form of B3 reads both, the single header first)
+    fn propagators(&mut self, keys: &mut Document) {
+        const NAME: &str = PROPAGATORS;
+        let Some(list) = self.get(NAME) else { return };
+        let (mut extract, mut inject) = (Vec::new(), Vec::new());
+        let mut is_none = false;
+        for word in list.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+            match (word, <Format as Words>::ALL.iter().find(|(it, _)| *it == word)) {
+                // Baggage always passes.
+                ("baggage", _) => {}
+                ("none", _) => is_none = true,
+                (_, Some((_, format))) => {
+                    let both = [Format::B3, Format::B3Multi];
+                    let read = if both.contains(format) { &both[..] } else { &[*format][..] };
+                    let new = |it: &&Format| !extract.contains(*it);
+                    extract.extend(read.iter().filter(new).copied().collect::<Vec<_>>());
+                    inject.retain(|it| *it != Injected::Format(*format));
+                    inject.push(Injected::Format(*format));
+                }
+                _ => {
+                    let known: Vec<_> = <Format as Words>::ALL.iter().map(|(it, _)| *it).collect();
+                    let (known, found) = (known.join(", "), quoted(word));
+                    self.warn(NAME, &format!("{found} is none of {known}, baggage, none"));
+                }
+            }
+        }
+        if is_none && !inject.is_empty() {
+            return self.warn(NAME, "has none beside others");
+        }
+        if inject.is_empty() && !is_none {
+            return;
+        }
+        if !is_none {
+            inject.push(Injected::Preserve);
+        }
+        let propagation = &mut keys.propagation.value;
+        if !propagation.extract.written {
+            propagation.extract.value = extract;
+        }
+        if !propagation.inject.written {
+            propagation.inject.value = inject;
         }
     }
 

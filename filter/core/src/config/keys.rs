@@ -4,10 +4,12 @@ use super::attributes::Attributes;
 use super::group::{described, group};
 use super::headers::Headers;
 use super::kind::{Count, Flag, Kind, Millis, MillisOrNone, OneOf, Setting, Share, Words};
+use super::list::{BaggageKeys, ListOf};
 use super::reader::Reader;
 use super::text::{Anything, Authority, ClusterName, Path, Text};
 use crate::batch::Limits;
 use crate::export;
+use crate::propagation::{self, Format};
 use crate::request::Direction;
 use crate::semconv;
 use crate::span::Kinds;
@@ -32,6 +34,7 @@ group! {
         collector: Collector = Collector::default(),
         batch: Batch = Batch::default(),
         retry: Retry = Retry::default(),
+        propagation: Propagation = Propagation::default(),
         trust: Trust = Trust::default(),
         sampling: Sampling = Sampling::default(),
         spans: Spans = Spans::default(),
@@ -111,6 +114,24 @@ group! {
 }
 
 group! {
+    /// Which formats of trace context are read from requests, and written into them. Others
+    /// pass untouched.
+    struct Propagation {
+        /// Formats that are read. The first valid one wins; another trace in one of the others
+        /// is linked, and counted as a conflict.
+        extract: ListOf<Format> = propagation::Propagation::default().extract,
+        /// Formats that are written. preserve: also each one of extract that came in, so that
+        /// nobody behind sees two traces.
+        inject: ListOf<Injected> = vec![Injected::Format(Format::TraceContext), Injected::Preserve],
+        /// Formats that are removed on the way out, after they were read.
+        clear: ListOf<Format> = Vec::new(),
+        /// Keys of the baggage header that are copied to spans, as attributes of the same
+        /// names. The header itself passes untouched.
+        baggage_attributes: BaggageKeys = Vec::new(),
+    }
+}
+
+group! {
     /// What the trace context of a caller is worth.
     struct Trust {
         /// continue: its sampled flag decides. ignore_sampling: its trace goes on, but whether
@@ -151,6 +172,40 @@ impl Words for Option<Direction> {
         ("inbound", Some(Direction::Inbound)),
         ("outbound", Some(Direction::Outbound)),
         ("gateway", Some(Direction::Gateway)),
+    ];
+}
+
+impl Words for Format {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("tracecontext", Self::TraceContext),
+        ("b3", Self::B3),
+        ("b3multi", Self::B3Multi),
+        ("grpc-trace-bin", Self::GrpcTraceBin),
+        ("jaeger", Self::Jaeger),
+        ("xray", Self::XRay),
+        ("datadog", Self::Datadog),
+        ("gcp", Self::Gcp),
+    ];
+}
+
+/// What may be injected.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Injected {
+    Format(Format),
+    Preserve,
+}
+
+impl Words for Injected {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("tracecontext", Self::Format(Format::TraceContext)),
+        ("b3", Self::Format(Format::B3)),
+        ("b3multi", Self::Format(Format::B3Multi)),
+        ("grpc-trace-bin", Self::Format(Format::GrpcTraceBin)),
+        ("jaeger", Self::Format(Format::Jaeger)),
+        ("xray", Self::Format(Format::XRay)),
+        ("datadog", Self::Format(Format::Datadog)),
+        ("gcp", Self::Format(Format::Gcp)),
+        ("preserve", Self::Preserve),
     ];
 }
 

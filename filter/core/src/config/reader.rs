@@ -47,6 +47,15 @@ impl<'a> Reader<'a> {
         it
     }
 
+    /// Reads a member of a list.
+    pub(super) fn at_number<T>(&mut self, number: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        let parent = self.path.len();
+        self.path.push_str(&format!("[{number}]"));
+        let it = read(self);
+        self.path.truncate(parent);
+        it
+    }
+
     /// Notes that the value here is not `expected`.
     pub(super) fn wrong(&mut self, expected: &str, found: &Value) {
         self.problem(format!("must be {expected}, not {}", named(found)));

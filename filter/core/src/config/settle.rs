@@ -1,14 +1,15 @@
 //! From keys to settings: what keys say together, and what each other module wants to know.
 
 use super::attributes::OF_SERVICE;
-use super::keys::{Batch, Collector, Document, Retry, Service};
-use super::kind::{Kind, Setting};
+use super::keys::{Batch, Collector, Document, Injected, Propagation, Retry, Service};
+use super::kind::{Kind, OneOf, Setting};
 use super::reader::{Reader, quoted};
 use super::text::{Authority, Text};
 use crate::batch::Limits;
 use crate::encode::otlp::Envelope;
 use crate::encode::{Resource, Value};
 use crate::export::{self, ClusterNaming};
+use crate::propagation;
 
 impl Document {
     /// Paths of all keys.
@@ -23,7 +24,8 @@ impl Document {
     /// Two that are written and contradict each other are a problem; a default gives way to
     /// what is written.
     pub(super) fn reconcile(&mut self, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
-        let Self { batch, retry, collector, .. } = self;
+        let Self { batch, retry, collector, propagation, .. } = self;
+        propagation.value.settle(reader);
         let (batch, retry) = (&mut batch.value, &mut retry.value);
         at_most(
             ("batch.max_export_batch_size", &mut batch.max_export_batch_size),
@@ -160,6 +162,39 @@ impl Retry {
             initial_backoff: initial_backoff_ms.value,
             max_backoff: max_backoff_ms.value,
             max_elapsed: max_elapsed_ms.value,
+        }
+    }
+}
+
+impl Propagation {
+    /// What is cleared is not injected: by default, or at all.
+    fn settle(&mut self, reader: &mut Reader<'_>) {
+        let Self { extract: _, inject, clear, baggage_attributes: _ } = self;
+        let cleared = |it: &Injected| match it {
+            Injected::Format(format) => clear.value.contains(format),
+            Injected::Preserve => false,
+        };
+        if !inject.written {
+            inject.value.retain(|it| !cleared(it));
+        } else if let Some(both) = inject.value.iter().find(|it| cleared(it)) {
+            let both = OneOf::write(both).unwrap_or_default();
+            let message = format!("must not have {both}, which is in propagation.inject as well");
+            reader.problem_at("propagation.clear", message);
+        }
+    }
+
+    pub(super) fn propagation(self) -> propagation::Propagation {
+        let Self { extract, inject, clear, baggage_attributes } = self;
+        let formats = inject.value.iter().filter_map(|it| match it {
+            Injected::Format(format) => Some(*format),
+            Injected::Preserve => None,
+        });
+        propagation::Propagation {
+            inject: formats.collect(),
+            preserve: inject.value.contains(&Injected::Preserve),
+            extract: extract.value,
+            clear: clear.value.into_iter().collect(),
+            baggage_attributes: baggage_attributes.value,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod any_document;
 mod environment;
+mod formats;
 mod problems;
 mod secrets;
 
 use super::*;
 use crate::encode::Value as Attribute;
+use crate::propagation::Format;
 use crate::semconv::Kind as SpanKind;
 use crate::trust::Action;
 use std::time::Duration;
@@ -56,6 +58,7 @@ fn nothing_written_is_every_default() {
             collector,
             batch,
             retry,
+            propagation,
             trust,
             ratio,
             kinds,
@@ -66,6 +69,7 @@ fn nothing_written_is_every_default() {
         assert!(enabled);
         assert_eq!((direction, collector, kinds), (None, None, None), "{document:?}");
         assert_eq!((batch, retry), (Limits::default(), Retry::default()), "{document:?}");
+        assert_eq!(propagation, Propagation::default(), "{document:?}");
         assert_eq!((trust, ratio), (Policy::ByDirection, TraceIdRatio::ALL), "{document:?}");
         assert_eq!((warnings, unknown_keys), (vec![], 0), "{document:?}");
         assert_eq!(attribute(&resource, "service.name"), text("unknown_service:envoy"));
@@ -76,7 +80,10 @@ fn nothing_written_is_every_default() {
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
                 r#""schedule_delay_ms":1000},"collector":{"headers":{},"#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
-                r#""direction":"auto","metrics":{"to":[]},"resource_attributes":{},"#,
+                r#""direction":"auto","metrics":{"to":[]},"#,
+                r#""propagation":{"baggage_attributes":[],"clear":[],"#,
+                r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
+                r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
                 r#""retry":{"enabled":true,"initial_backoff_ms":1000,"max_backoff_ms":30000,"#,
                 r#""max_elapsed_ms":120000},"sampling":{"ratio":1.0},"#,
                 r#""service":{"name":"unknown_service:envoy"},"spans":{"kind":"auto"},"#,
@@ -108,6 +115,10 @@ fn every_key_reaches_its_setting() {
             },
             "retry": {
                 "enabled": false, "initial_backoff_ms": 1, "max_backoff_ms": 2, "max_elapsed_ms": 0
+            },
+            "propagation": {
+                "extract": ["gcp", "xray"], "inject": ["datadog", "b3"], "clear": ["jaeger"],
+                "baggage_attributes": ["user.id"]
             },
             "trust": {"default": "restart"},
             "sampling": {"ratio": 0.25},
@@ -161,6 +172,14 @@ fn every_key_reaches_its_setting() {
         max_elapsed: None,
     };
     assert_eq!(config.retry, retry);
+    let propagation = Propagation {
+        extract: vec![Format::Gcp, Format::XRay],
+        inject: [Format::B3, Format::Datadog].into_iter().collect(),
+        preserve: false,
+        clear: [Format::Jaeger].into_iter().collect(),
+        baggage_attributes: vec!["user.id".into()],
+    };
+    assert_eq!(config.propagation, propagation);
     assert_eq!(config.trust, Policy::Always(Action::Restart));
     assert_eq!(config.ratio, TraceIdRatio::new(0.25).unwrap());
     assert_eq!(config.kinds, Some(Kinds::One(SpanKind::Client)));

@@ -83,7 +83,7 @@ pub fn write_span(span: &Span<'_>, attributes: &impl Describe, out: &mut Vec<u8>
         start,
         end,
         outcome,
-        link,
+        links,
     } = span;
 
     // ScopeSpans.spans = 2
@@ -107,7 +107,7 @@ pub fn write_span(span: &Span<'_>, attributes: &impl Describe, out: &mut Vec<u8>
     pb::fixed64(7, start.0, out);
     pb::fixed64(8, end.0, out);
     attributes.describe(&mut KeyValues { field: 9, out });
-    if let Some(link) = link {
+    for link in *links {
         write_link(link, out);
     }
     if let Outcome::Failed(_) = outcome {
@@ -223,16 +223,16 @@ mod tests {
         fn the_official_decoder_reads_what_was_written(
             trace in any::<[u8; 16]>(), span in 1_u64.., parent in any::<u64>(), remote: bool,
             flags in 0_u8..4, tracestate in "[a-z]{0,9}", name: String, server: bool,
-            start: u64, end: u64, failed: bool, linked: bool,
+            start: u64, end: u64, failed: bool, linked in 0_usize..3,
             attributes in prop::collection::vec((any::<String>(), value()), 0..20),
             resource in prop::collection::vec((any::<String>(), value()), 0..5),
         ) {
             let trace_id = TraceId::from_bytes(trace).unwrap_or_else(|| TraceId::from_bytes([1; 16]).unwrap());
             let id = |n: u64| SpanId::from_bytes(n.to_be_bytes());
-            let link = SpanContext {
+            let links = vec![SpanContext {
                 trace_id, span_id: id(span).unwrap(), flags: TraceFlags::SAMPLED,
                 tracestate: b"l=1"[..].into(),
-            };
+            }; linked];
             let written = Span {
                 trace_id,
                 span_id: id(span).unwrap(),
@@ -244,7 +244,7 @@ mod tests {
                 start: UnixNanos(start),
                 end: UnixNanos(end),
                 outcome: if failed { Outcome::Failed("500".into()) } else { Outcome::Fine },
-                link: linked.then_some(&link),
+                links: &links,
             };
             let resource = Resource { attributes: resource };
             let envelope = Envelope::new(&resource, "hopspan", "1.2.3");
@@ -277,7 +277,7 @@ mod tests {
                 let is_remote = if remote && parent != 0 { 0x200 } else { 0 };
                 prop_assert_eq!(it.flags, u32::from(flags) | 0x100 | is_remote);
                 prop_assert_eq!(it.status.as_ref().map(|it| it.code), failed.then_some(2));
-                prop_assert_eq!(it.links.len(), usize::from(linked));
+                prop_assert_eq!(it.links.len(), linked);
                 for link in &it.links {
                     prop_assert_eq!((&link.trace_id[..], &link.trace_state[..]), (&trace_id.as_bytes()[..], "l=1"));
                 }

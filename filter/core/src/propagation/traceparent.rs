@@ -14,10 +14,11 @@
 use super::trim_ows;
 use crate::context::TraceFlags;
 use crate::id::{self, SpanId, TraceId};
+use crate::request::trace_fields::TraceHeader;
 use std::fmt;
 
 /// The header's name.
-pub const NAME: &str = "traceparent";
+pub const NAME: &str = TraceHeader::Traceparent.name();
 
 /// The length of a version 00 value, and the least of any.
 const LEN: usize = 55;

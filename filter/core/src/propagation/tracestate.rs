@@ -13,10 +13,11 @@
 
 use super::trim_ows;
 use crate::request::Headers;
+use crate::request::trace_fields::TraceHeader;
 use std::borrow::Cow;
 
 /// The header's name.
-pub const NAME: &str = "tracestate";
+pub const NAME: &str = TraceHeader::Tracestate.name();
 
 /// The most members that a list may have.
 const MAX_MEMBERS: usize = 32;

@@ -1,6 +1,7 @@
 //! The headers that hopspan looks at, found in one pass over the map.
 
 use super::Headers;
+use super::trace_fields::{TraceFields, TraceHeader};
 
 /// Each header of interest, `None` or empty where the request has none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,10 +18,10 @@ pub struct RequestFields<'a> {
     pub user_agent: &'a [u8],
     /// `content-type`
     pub content_type: &'a [u8],
-    /// `traceparent`
-    pub traceparent: Field<'a>,
-    /// `tracestate`
-    pub tracestate: Field<'a>,
+    /// `baggage`
+    pub baggage: Field<'a>,
+    /// The headers of all trace formats.
+    pub trace: TraceFields<'a>,
 }
 
 /// A header that may come several times, which means something for each of these.
@@ -31,8 +32,8 @@ pub enum Field<'a> {
     Absent,
     /// There once.
     Once(&'a [u8]),
-    /// There several times.
-    Repeated,
+    /// There several times; this is the first.
+    Repeated(&'a [u8]),
 }
 
 impl<'a> RequestFields<'a> {
@@ -47,9 +48,12 @@ impl<'a> RequestFields<'a> {
                 b":path" => it.path = value,
                 b"user-agent" => it.user_agent = value,
                 b"content-type" => it.content_type = value,
-                b"traceparent" => it.traceparent.add(value),
-                b"tracestate" => it.tracestate.add(value),
-                _ => {}
+                b"baggage" => it.baggage.add(value),
+                _ => {
+                    if let Some(header) = TraceHeader::named(name) {
+                        it.trace.add(header, value);
+                    }
+                }
             }
         }
         it
@@ -68,10 +72,26 @@ impl<'a> Field<'a> {
         *self != Self::Absent
     }
 
-    fn add(&mut self, value: &'a [u8]) {
+    /// The value of a header that may come once.
+    pub fn once(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Absent | Self::Repeated(_) => None,
+        }
+    }
+
+    /// The first value, for a header of which the first one counts.
+    pub fn first(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Once(value) | Self::Repeated(value) => Some(value),
+            Self::Absent => None,
+        }
+    }
+
+    pub(super) fn add(&mut self, value: &'a [u8]) {
         *self = match self {
             Self::Absent => Self::Once(value),
-            Self::Once(_) | Self::Repeated => Self::Repeated,
+            Self::Once(first) | Self::Repeated(first) => Self::Repeated(first),
         };
     }
 }
@@ -94,8 +114,9 @@ mod tests {
         ]);
         let it = RequestFields::of(Headers::new(&bytes));
         assert_eq!((it.method, it.authority, it.user_agent), (&b"GET"[..], &b"shop"[..], &b""[..]));
-        assert_eq!(it.traceparent, Field::Once(b"1"));
-        assert_eq!(it.tracestate, Field::Repeated);
+        assert_eq!(it.trace.get(TraceHeader::Traceparent), Field::Once(b"1"));
+        assert_eq!(it.trace.get(TraceHeader::Tracestate), Field::Repeated(b"2"));
+        assert_eq!(it.trace.get(TraceHeader::B3), Field::Absent);
         assert_eq!(it.path_and_query(), (&b"/a"[..], Some(&b"b=c?d"[..])));
     }
 }

@@ -5,9 +5,11 @@ use crate::id::{SpanId, TraceId};
 use crate::redact;
 use crate::request::Direction;
 use crate::request::fields::RequestFields;
+use crate::sampling::Reason;
 use crate::semconv::grpc;
 use crate::time::Monotonic;
 use crate::timing::Marks;
+use std::rc::Rc;
 
 /// The hop that a stream is in the middle of, sampled or not.
 #[derive(Debug)]
@@ -29,8 +31,12 @@ pub struct Recording {
     pub outer_id: SpanId,
     /// The caller's span, if its trace is continued.
     pub parent: Option<SpanId>,
-    /// The caller's context, if its trace is not.
-    pub link: Option<SpanContext<'static>>,
+    /// Contexts that came with the request and do not go on.
+    pub links: Vec<SpanContext<'static>>,
+    /// Why it is recorded, where no ratio says so.
+    pub reason: Option<Reason>,
+    /// What spans tell of the request's baggage.
+    pub baggage: Vec<(Rc<str>, Vec<u8>)>,
     /// Monotonic moments.
     pub marks: Marks,
     /// Whether the marks come from the filter's own callbacks: not so for a request that

@@ -3,12 +3,14 @@
 use super::Describe;
 use super::active::RequestText;
 use crate::request::host_and_port;
+use crate::sampling::Reason;
 use crate::semconv::flags::ResponseFlags;
 use crate::semconv::grpc::GrpcStatus;
 use crate::semconv::{self as names, Attributes, Kind, Outcome, http};
 use crate::time::nanos;
 use crate::timing::Breakdown;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// What is known of one request when its stream has ended.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub struct Exchange<'a> {
     pub code_details: Vec<u8>,
     /// Where the time went.
     pub breakdown: Breakdown,
+    /// Why the request is recorded, where no ratio says so.
+    pub reason: Option<Reason>,
+    /// What is told of the request's baggage.
+    pub baggage: &'a [(Rc<str>, Vec<u8>)],
 }
 
 /// One of the spans that an exchange makes.
@@ -123,6 +129,9 @@ impl Describe for Side<'_> {
         let Self { exchange, kind, outermost, outcome } = self;
         exchange.describe_request(*kind, out);
         exchange.describe_response(out);
+        for (key, value) in exchange.baggage {
+            out.text(key, value);
+        }
         if let Outcome::Failed(class) = outcome {
             out.text(names::ERROR_TYPE, class.as_bytes());
         }
@@ -190,6 +199,9 @@ impl Exchange<'_> {
 
     /// The proxy's own view, which no other service has.
     fn describe_hop(&self, out: &mut impl Attributes) {
+        if let Some(reason) = self.reason {
+            out.text(names::SAMPLING_REASON, reason.name().as_bytes());
+        }
         present(out, names::NETWORK_PROTOCOL_VERSION, http::protocol_version(&self.protocol));
         present(out, names::UPSTREAM_CLUSTER, &self.cluster);
         present(out, names::UPSTREAM_ADDRESS, &self.upstream);

@@ -533,3 +533,153 @@ fn a_disabled_filter_leaves_requests_alone() {
     let started = start(&mut tracer, &[], &mut Scripted::default());
     assert!(started.span.is_none() && started.edits.is_empty());
 }
+
+/// `name: value` of every write, and `-name` of every removal.
+fn written(started: &Started) -> Vec<String> {
+    let text = |edit: &Edit| match edit {
+        Edit::Replace(name, value) => format!("{name}: {}", value.escape_ascii()),
+        Edit::Remove(name) => format!("-{name}"),
+    };
+    started.edits.iter().map(text).collect()
+}
+
+#[test]
+fn a_decision_counts_as_far_as_its_caller_is_trusted() {
+    let (trusted, stranger) = (r#""direction":"inbound""#, r#""direction":"gateway""#);
+    let b3 = |state: &str| format!("{TRACE}-{PARENT}{state}");
+    for (why, direction, ratio, b3, trace, state, recorded) in [
+        ("accept", trusted, 0, b3("-1"), TRACE, "1", true),
+        ("deny", trusted, 1, b3("-0"), TRACE, "0", false),
+        ("debug", trusted, 0, b3("-d"), TRACE, "d", true),
+        ("defer, we keep", trusted, 1, b3(""), TRACE, "1", true),
+        ("defer, we drop", trusted, 0, b3(""), TRACE, "0", false),
+        ("accept alone", trusted, 0, "1".into(), "new", "1", true),
+        ("deny alone", trusted, 1, "0".into(), "new", "0", false),
+        ("debug alone", trusted, 0, "d".into(), "new", "d", true),
+        ("a stranger's accept", stranger, 0, b3("-1"), TRACE, "0", false),
+        ("a stranger's deny", stranger, 1, b3("-0"), TRACE, "1", true),
+        ("a stranger's debug", stranger, 0, b3("-d"), TRACE, "0", false),
+        ("a stranger's debug, that we keep", stranger, 1, b3("-d"), TRACE, "1", true),
+        ("a stranger's debug alone", stranger, 0, "d".into(), "new", "0", false),
+        ("a stranger's deny alone", stranger, 1, "0".into(), "new", "1", true),
+    ] {
+        let mut tracer = tracer(&format!(
+            r#"{{{direction},"sampling":{{"ratio":{ratio}}},"collector":{{"cluster":"c"}}}}"#
+        ));
+        let started = exchange(&mut tracer, &[("b3", &b3)], Scripted::answered("200"));
+        let edits = written(&started);
+        let [_, value] = &edits[..] else { panic!("{why}: {edits:?}") };
+        let parts: Vec<_> = value.strip_prefix("b3: ").unwrap().split('-').collect();
+        assert_eq!((parts[0] == TRACE, parts[2]), (trace == TRACE, state), "{why}");
+        let spans = exported(&mut tracer);
+        assert_eq!(!spans.is_empty(), recorded, "{why}");
+        let debug = "hopspan.sampling.reason=debug".to_owned();
+        let told = spans.first().is_some_and(|it| attributes(it).contains(&debug));
+        assert_eq!(told, state == "d", "{why}");
+        let untrusted = i64::from(direction == stranger);
+        assert_eq!(tracer.stats.get(Stat::ContextUntrusted), untrusted, "{why}");
+        let continued = i64::from(trace == TRACE);
+        assert_eq!(tracer.stats.get(Stat::ContextContinued), continued, "{why}");
+        assert_eq!(tracer.stats.get(Stat::ContextStarted), 1 - continued, "{why}");
+    }
+}
+
+#[test]
+fn a_caller_that_names_no_decision_is_decided_alike_everywhere() {
+    let deferred = |seed: u8| {
+        let bytes = encode_headers(&[("b3", &format!("{TRACE}-{PARENT}"))]);
+        let head = RequestHead { headers: Headers::new(&bytes), end_of_stream: true, now: ms(0) };
+        let mut tracer = tracer(r#"{"direction":"inbound","sampling":{"ratio":0.5}}"#);
+        let mut ids = Generator::new([seed; 32]);
+        tracer.start(&head, &mut Scripted::default(), &mut ids).span.unwrap().flags.is_sampled()
+    };
+    let first = deferred(0);
+    assert!((1..50).all(|seed| deferred(seed) == first), "the trace-id decides");
+}
+
+#[test]
+fn a_trace_that_loses_is_linked_and_counted() {
+    let mut tracer = inbound();
+    let other = "80f198ee56343ba864fe8b2a57d3eff7";
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let headers = [("traceparent", &traceparent[..]), ("b3", &format!("{other}-{PARENT}-0"))];
+    let started = exchange(&mut tracer, &headers, Scripted::answered("200"));
+    let (trace, span, _) = sent(&started);
+    assert_eq!(trace, TRACE);
+    assert_eq!(written(&started)[1], format!("b3: {TRACE}-{span}-1"));
+    let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+    let [link] = &span.links[..] else { panic!("{:?}", span.links) };
+    assert_eq!(crate::id::hex::<16>(other.as_bytes()).unwrap(), &link.trace_id[..]);
+    assert_eq!(tracer.stats.get(Stat::ContextConflicts), 1);
+    assert_eq!(tracer.stats.get(Stat::ContextInvalid), 0);
+}
+
+#[test]
+fn of_a_restarted_trace_all_is_linked() {
+    let mut tracer = tracer(
+        r#"{"direction":"inbound","trust":{"default":"restart"},"collector":{"cluster":"c"}}"#,
+    );
+    let other = "80f198ee56343ba864fe8b2a57d3eff7";
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let headers = [("traceparent", &traceparent[..]), ("b3", &format!("{other}-{PARENT}-0"))];
+    exchange(&mut tracer, &headers, Scripted::answered("200"));
+    let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+    let links: Vec<_> = span.links.iter().map(|it| it.trace_id.clone()).collect();
+    assert_eq!(
+        links,
+        [TRACE, other].map(|it| crate::id::hex::<16>(it.as_bytes()).unwrap().to_vec())
+    );
+}
+
+#[test]
+fn a_trace_without_a_span_goes_on_without_a_parent() {
+    let mut tracer = tracer(
+        r#"{"direction":"inbound","collector":{"cluster":"c"},"propagation":{"extract":["xray"]}}"#,
+    );
+    let root = "Root=1-67891233-abcdef012345678912345678";
+    exchange(&mut tracer, &[("x-amzn-trace-id", root)], Scripted::answered("200"));
+    let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+    assert_eq!(
+        crate::id::hex::<16>(b"67891233abcdef012345678912345678").unwrap(),
+        &span.trace_id[..]
+    );
+    assert!(span.parent_span_id.is_empty());
+    assert_eq!(tracer.stats.get(Stat::ContextContinued), 1);
+}
+
+#[test]
+fn allowed_baggage_becomes_attributes() {
+    for (why, trust, want) in [
+        ("trusted", "continue", &["tenant=a b"][..]),
+        ("a stranger's trace", "ignore_sampling", &["tenant=a b"]),
+        ("a new trace does not read it", "restart", &[]),
+    ] {
+        let mut tracer = tracer(&format!(
+            r#"{{"direction":"inbound","collector":{{"cluster":"c"}},"trust":{{"default":"{trust}"}},
+                "propagation":{{"baggage_attributes":["tenant"]}}}}"#
+        ));
+        let headers = [
+            ("traceparent", &format!("00-{TRACE}-{PARENT}-01")[..]),
+            ("baggage", "tenant=a%20b,user=x"),
+        ];
+        let started = exchange(&mut tracer, &headers, Scripted::answered("200"));
+        assert!(!written(&started).iter().any(|it| it.contains("baggage")), "{why}: it passes");
+        let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+        let told: Vec<_> = attributes(span)
+            .into_iter()
+            .filter(|it| it.starts_with("tenant") || it.starts_with("user="))
+            .collect();
+        assert_eq!(told, want, "{why}");
+    }
+}
+
+#[test]
+fn who_writes_no_traceparent_looks_for_no_other_tracer() {
+    let mut tracer = tracer(
+        r#"{"direction":"inbound","collector":{"cluster":"c"},"propagation":{"inject":["b3"]}}"#,
+    );
+    let foreign = format!("00-{TRACE}-{PARENT}-01").into_bytes();
+    let stream = Scripted { traceparent: Some(foreign), ..Scripted::answered("200") };
+    exchange(&mut tracer, &[], stream);
+    assert_eq!(tracer.stats.get(Stat::NativeTracing), 0);
+}

@@ -1,0 +1,14 @@
+//! B3 in one header, judged by a second reader that works word by word.
+#![no_main]
+
+use hopspan_core::propagation::b3;
+
+#[path = "../naive.rs"]
+#[allow(dead_code, reason = "each target needs some of them")]
+mod naive;
+#[path = "../said.rs"]
+mod said;
+
+libfuzzer_sys::fuzz_target!(|value: &[u8]| {
+    assert_eq!(b3::parse(value).map(said::words), naive::b3(value), "{}", value.escape_ascii());
+});

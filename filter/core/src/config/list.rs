@@ -1,0 +1,93 @@
+//! Kinds of lists.
+
+use super::kind::{Kind, OneOf, Words};
+use super::reader::{Reader, quoted};
+use crate::propagation::baggage;
+use crate::semconv;
+use serde_json::{Value, json};
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+/// Some of a few words, none of them twice.
+pub(super) struct ListOf<T>(PhantomData<T>);
+
+/// Keys of baggage that become attributes of spans.
+pub(super) struct BaggageKeys;
+
+/// Most keys of baggage, and the longest.
+const KEYS: usize = 64;
+const LONGEST: usize = 256;
+
+impl<T: Words> Kind for ListOf<T> {
+    type Value = Vec<T>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Vec<T>> {
+        let Some(list) = found.as_array().filter(|it| it.len() <= T::ALL.len()) else {
+            reader.wrong(&format!("a list of {} at most", T::ALL.len()), found);
+            return None;
+        };
+        let mut values = Vec::new();
+        for (word, number) in list.iter().zip(0..) {
+            reader.at_number(number, |reader| match OneOf::<T>::read(word, reader) {
+                Some(it) if values.contains(&it) => reader.problem("is there twice".to_owned()),
+                it => values.extend(it),
+            });
+        }
+        Some(values)
+    }
+
+    fn write(value: &Vec<T>) -> Option<Value> {
+        value.iter().map(OneOf::<T>::write).collect()
+    }
+
+    fn schema() -> Value {
+        let (items, most) = (OneOf::<T>::schema(), T::ALL.len());
+        json!({ "type": "array", "maxItems": most, "uniqueItems": true, "items": items })
+    }
+}
+
+impl Kind for BaggageKeys {
+    type Value = Vec<Rc<str>>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let Some(list) = found.as_array().filter(|it| it.len() <= KEYS) else {
+            reader.wrong("a list of 64 keys at most", found);
+            return None;
+        };
+        let mut keys: Self::Value = Vec::new();
+        for (key, number) in list.iter().zip(0..) {
+            reader.at_number(number, |reader| match key.as_str() {
+                Some(key) if keys.iter().any(|it| **it == *key) => {
+                    reader.problem("is there twice".to_owned());
+                }
+                Some(key) if semconv::taken().any(|it| it == key) => {
+                    let key = quoted(key);
+                    reader.problem(format!("must not be {key}, an attribute that spans have"));
+                }
+                Some(key) if baggage::is_key(key.as_bytes()) && key.len() <= LONGEST => {
+                    keys.push(key.into());
+                }
+                _ => reader.wrong("a key of baggage: letters, digits and !#$%&'*+-.^_`|~", key),
+            });
+        }
+        Some(keys)
+    }
+
+    fn write(value: &Self::Value) -> Option<Value> {
+        Some(value.iter().map(|it| json!(**it)).collect())
+    }
+
+    fn schema() -> Value {
+        json!({
+            "type": "array",
+            "maxItems": KEYS,
+            "uniqueItems": true,
+            "items": {
+                "type": "string",
+                "maxLength": LONGEST,
+                "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+                "not": { "enum": semconv::taken().collect::<Vec<_>>() },
+            },
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! OpenCensus' binary format in gRPC metadata: `grpc-trace-bin`.
+//!
+//! ```text
+//! value         = base64 of the following, with or without padding
+//! trace-context = version *field ; version 0 is the only one
+//! field         = %x00 16OCTET   ; Trace-id, zero is invalid
+//!               / %x01 8OCTET    ; Span-id, zero is invalid
+//!               / %x02 OCTET     ; Trace-options: bit 0 recommends to trace
+//! ```
+//! Reading ends at the first field that is not known, which is no error. Without bit 0 "the
+//! caller does not make a decision to trace and the decision might be deferred".
+//!
+//! Spec: <https://github.com/census-instrumentation/opencensus-specs/blob/master/encodings/BinaryEncoding.md>,
+//! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> ("Implementations MUST
+//! accept padded and un-padded values and should emit un-padded values"),
+//! <https://www.rfc-editor.org/rfc/rfc4648#section-4>
+
+use super::{Edits, Said, trim_ows};
+use crate::context::{Decision, Outgoing, Remote, SpanContext};
+use crate::id::{SpanId, TraceId};
+use crate::request::trace_fields::{TraceFields, TraceHeader};
+
+/// What belongs to this format.
+pub const HEADERS: &[TraceHeader] = &[TraceHeader::GrpcTraceBin];
+
+/// Far more than all known fields take; what comes later is not read.
+const LONGEST: usize = 512;
+
+/// Reads the header; `None` if it breaks the grammar, or is there several times.
+pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
+    parse(fields.get(TraceHeader::GrpcTraceBin).once()?)
+}
+
+/// Reads one value.
+pub fn parse(value: &[u8]) -> Option<Said<'static>> {
+    let bytes = from_base64(trim_ows(value))?;
+    let [0, rest @ ..] = bytes.as_slice() else { return None };
+    let mut rest = rest;
+    let (mut trace_id, mut span_id, mut options) = (None, None, 0);
+    loop {
+        rest = match rest {
+            [0, field @ ..] => {
+                let (id, rest) = field.split_first_chunk()?;
+                trace_id = Some(TraceId::from_bytes(*id)?);
+                rest
+            }
+            [1, field @ ..] => {
+                let (id, rest) = field.split_first_chunk()?;
+                span_id = Some(SpanId::from_bytes(*id)?);
+                rest
+            }
+            [2, field @ ..] => {
+                let (bits, rest) = field.split_first()?;
+                options = *bits;
+                rest
+            }
+            _ => break,
+        };
+    }
+    let decision = if options & 1 == 1 { Decision::Sample } else { Decision::Defer };
+    Some(Said::Context(Remote::new(trace_id?, span_id, decision)))
+}
+
+/// Writes the header.
+pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
+    let SpanContext { trace_id, span_id, flags, tracestate: _ } = &outgoing.context;
+    let mut bytes = Vec::with_capacity(29);
+    bytes.extend_from_slice(&[0, 0]);
+    bytes.extend_from_slice(trace_id.as_bytes());
+    bytes.push(1);
+    bytes.extend_from_slice(span_id.as_bytes());
+    bytes.extend_from_slice(&[2, u8::from(flags.is_sampled())]);
+    edits.set(TraceHeader::GrpcTraceBin, to_base64(&bytes));
+}
+
+/// Bits that are left over at the end do not count.
+fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let digits = match text {
+        [digits @ .., b'=', b'='] | [digits @ .., b'='] if text.len().is_multiple_of(4) => digits,
+        _ => text,
+    };
+    let mut bytes = Vec::with_capacity(digits.len());
+    for group in digits.chunks(4) {
+        let mut bits = 0_u32;
+        for at in 0..4 {
+            let digit = group.get(at).map_or(Some(0), |it| value_of(*it))?;
+            bits = bits << 6 | u32::from(digit);
+        }
+        let [_, a, b, c] = bits.to_be_bytes();
+        let whole = match group.len() {
+            4 => 3,
+            3 => 2,
+            2 => 1,
+            _ => return None,
+        };
+        bytes.extend([a, b, c].into_iter().take(whole));
+    }
+    Some(bytes)
+}
+
+fn to_base64(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digits = [bits >> 18, bits >> 12, bits >> 6, bits].map(|it| it & 63);
+        let whole = group.len().saturating_add(1);
+        text.extend(
+            digits
+                .into_iter()
+                .take(whole)
+                .filter_map(|it| usize::try_from(it).ok().and_then(|it| DIGITS.get(it)).copied()),
+        );
+    }
+    text
+}
+
+fn value_of(digit: u8) -> Option<u8> {
+    match digit {
+        b'A'..=b'Z' => Some(digit.wrapping_sub(b'A')),
+        b'a'..=b'z' => Some(digit.wrapping_sub(b'a').wrapping_add(26)),
+        b'0'..=b'9' => Some(digit.wrapping_sub(b'0').wrapping_add(52)),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{naive, read};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The specification's valid example.
+    const EXAMPLE: [u8; 29] = [
+        0, 0, 75, 249, 47, 53, 119, 179, 77, 166, 163, 206, 146, 157, 0, 14, 71, 54, 1, 52, 240,
+        103, 170, 11, 169, 2, 183, 2, 1,
+    ];
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d000e4736";
+    const SPAN: &str = "34f067aa0ba902b7";
+
+    #[test]
+    fn reads_what_the_specification_allows_and_nothing_else() {
+        let whole = EXAMPLE.to_vec();
+        let sampled = Some(format!("{TRACE}/{SPAN} sample"));
+        let deferred = Some(format!("{TRACE}/{SPAN} defer"));
+        let part = |parts: &[(usize, usize)]| -> Vec<u8> {
+            parts.iter().flat_map(|(from, to)| EXAMPLE[*from..*to].to_vec()).collect()
+        };
+        let with = |at: usize, byte: u8| {
+            let mut it = whole.clone();
+            it[at] = byte;
+            it
+        };
+        for (why, bytes, want) in [
+            ("its example", whole.clone(), sampled.clone()),
+            ("in another order", part(&[(0, 1), (27, 29), (18, 27), (1, 18)]), sampled.clone()),
+            ("no decision", with(28, 0), deferred.clone()),
+            ("other bits mean nothing", with(28, 0xfe), deferred.clone()),
+            ("no options", part(&[(0, 27)]), deferred.clone()),
+            ("a field that nobody knows", [&whole[..], &[9, 1, 2]].concat(), sampled.clone()),
+            ("before another", part(&[(0, 27)]).into_iter().chain([9, 2, 1]).collect(), deferred),
+            ("no span", part(&[(0, 18)]), Some(format!("{TRACE} defer"))),
+            ("no trace", part(&[(0, 1), (18, 29)]), None),
+            ("a later version", with(0, 1), None),
+            ("cut in the trace", part(&[(0, 17)]), None),
+            ("cut in the span", part(&[(0, 26)]), None),
+            ("cut in the options", part(&[(0, 28)]), None),
+            ("a zero trace", [&[0, 0][..], &[0; 16], &whole[18..]].concat(), None),
+            ("a zero span", [&whole[..19], &[0; 8]].concat(), None),
+            ("nothing", vec![], None),
+        ] {
+            assert_eq!(parse(&to_base64(&bytes)).map(read), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn reads_base64_with_and_without_padding() {
+        let unpadded = to_base64(&EXAMPLE);
+        let text = String::from_utf8(unpadded.clone()).unwrap();
+        assert_eq!(text, "AABL+S81d7NNpqPOkp0ADkc2ATTwZ6oLqQK3AgE");
+        let want = parse(&unpadded);
+        assert!(want.is_some());
+        assert_eq!(parse(format!("{text}=").as_bytes()), want, "padded");
+        for (why, value) in [
+            ("too much padding", format!("{text}==")),
+            ("the URL alphabet", text.replace('+', "-")),
+            ("two values", format!("{text},{text}")),
+            ("white space inside", text.replacen('A', " ", 1)),
+            ("too long", text.clone() + &"A".repeat(600)),
+            ("padding alone", "====".to_owned()),
+        ] {
+            assert_eq!(parse(value.as_bytes()), None, "{why}");
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_naive_reader_about_every_changed_byte() {
+        let seed = String::from_utf8(to_base64(&EXAMPLE)).unwrap();
+        for value in super::super::tests::changed(&seed) {
+            let value = &value[..];
+            assert_eq!(
+                parse(value).map(read),
+                naive::grpc_trace_bin(value),
+                "{}",
+                value.escape_ascii()
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_naive_reader(
+            fields in prop::collection::vec((0_u8..4, prop::collection::vec(0_u8..3, 0..17)), 0..4),
+            padded: bool,
+        ) {
+            let mut bytes = vec![0];
+            for (id, field) in fields {
+                bytes.push(id);
+                bytes.extend(field);
+            }
+            let mut value = to_base64(&bytes);
+            prop_assert_eq!(from_base64(&value), Some(bytes));
+            while padded && !value.len().is_multiple_of(4) {
+                value.push(b'=');
+            }
+            prop_assert_eq!(parse(&value).map(read), naive::grpc_trace_bin(&value));
+        }
+    }
+}
