@@ -224,11 +224,8 @@ pub(crate) fn datadog(values: [Option<&[u8]>; 4]) -> Option<String> {
         Some(_) => return None,
     };
     let tags: String = values[3].unwrap_or_default().iter().map(|it| char::from(*it)).collect();
-    let tags = if tags.trim_matches([' ', '\t']).len() > 512 {
-        ""
-    } else {
-        tags.trim_matches([' ', '\t'])
-    };
+    let tags = tags.trim_matches([' ', '\t']);
+    let tags = if tags.chars().count() > 512 { "" } else { tags };
     let high = tags.split(',').find_map(|it| it.strip_prefix("_dd.p.tid="));
     let hex = |it: &&str| it.len() == 16 && it.chars().all(|c| "0123456789abcdef".contains(c));
     Some(with_span(&format!("{}{low}", high.filter(hex).unwrap_or("")), span, decision))

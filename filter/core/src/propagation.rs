@@ -19,7 +19,7 @@ use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::id::{SpanId, TraceId};
 use crate::request::Headers;
 use crate::request::fields::Field;
-use crate::request::trace_fields::{TraceFields, TraceHeader};
+use crate::request::trace_fields::{TraceFields, TraceHeader, TraceHeaders};
 use std::rc::Rc;
 use traceparent::Traceparent;
 
@@ -133,11 +133,16 @@ impl Format {
     }
 
     /// Those of its headers that show that a request has it.
-    fn marks(self) -> &'static [TraceHeader] {
+    fn marks(self) -> TraceHeaders {
         match self {
-            Self::TraceContext => tracecontext::MARKS,
-            Self::Datadog => datadog::MARKS,
-            _ => self.headers(),
+            Self::TraceContext => const { TraceHeaders::of(tracecontext::MARKS) },
+            Self::B3 => const { TraceHeaders::of(b3::HEADERS) },
+            Self::B3Multi => const { TraceHeaders::of(b3multi::HEADERS) },
+            Self::GrpcTraceBin => const { TraceHeaders::of(grpc_trace_bin::HEADERS) },
+            Self::Jaeger => const { TraceHeaders::of(jaeger::HEADERS) },
+            Self::XRay => const { TraceHeaders::of(xray::HEADERS) },
+            Self::Datadog => const { TraceHeaders::of(datadog::MARKS) },
+            Self::Gcp => const { TraceHeaders::of(gcp::HEADERS) },
         }
     }
 

@@ -19,6 +19,7 @@ mod hop;
 
 // What is expected of hopspan.
 mod context;
+mod formats;
 mod responses;
 mod retries;
 mod grpc;

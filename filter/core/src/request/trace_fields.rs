@@ -49,7 +49,21 @@ trace_headers! {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TraceFields<'a> {
     values: [Field<'a>; COUNT],
-    is_any: bool,
+    present: TraceHeaders,
+}
+
+/// Some of these headers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TraceHeaders(u32);
+
+impl TraceHeaders {
+    /// The set of those in a list.
+    pub const fn of(list: &[TraceHeader]) -> Self {
+        match list {
+            [] => Self(0),
+            [first, rest @ ..] => Self(1 << (*first as usize) | Self::of(rest).0),
+        }
+    }
 }
 
 impl TraceHeader {
@@ -89,14 +103,14 @@ impl<'a> TraceFields<'a> {
     }
 
     /// Whether any of these headers is there.
-    pub fn has_any(&self, headers: &[TraceHeader]) -> bool {
-        self.is_any && headers.iter().any(|it| self.get(*it).is_present())
+    pub fn has_any(&self, headers: TraceHeaders) -> bool {
+        self.present.0 & headers.0 != 0
     }
 
     pub(super) fn add(&mut self, header: TraceHeader, value: &'a [u8]) {
         if let Some(field) = self.values.get_mut(header as usize) {
             field.add(value);
-            self.is_any = true;
+            self.present.0 |= TraceHeaders::of(&[header]).0;
         }
     }
 }
