@@ -229,3 +229,17 @@ fn every_example_is_a_good_configuration() {
     }
     assert!(found > 0, "there is no example left");
 }
+
+#[test]
+fn every_configuration_in_the_readme_is_a_good_one() {
+    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).expect("README.md");
+    let blocks = readme.split("```json\n").skip(1).filter_map(|it| it.split_once("```"));
+    let documents: Vec<Value> = blocks
+        .map(|(block, _)| serde_json::from_str(block).unwrap_or_else(|it| panic!("{it}: {block}")))
+        .collect();
+    assert!(!documents.is_empty(), "there is an example");
+    for document in &documents {
+        assert_eq!(problems(document), None, "{document}");
+        assert!(validator().is_valid(document), "{document}");
+    }
+}
