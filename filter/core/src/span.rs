@@ -2,6 +2,7 @@
 
 pub mod active;
 pub mod exchange;
+pub mod hop;
 
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
