@@ -106,8 +106,8 @@ wasm_cargo() (
 word_browser() {
     rust
     wasm_toolchain wasm32-unknown-unknown
-    step browser "core builds for wasm32-unknown-unknown" \
-        wasm_cargo wasm32-unknown-unknown check --package hopspan-core
+    step browser "core and the configuration build for wasm32-unknown-unknown" \
+        wasm_cargo wasm32-unknown-unknown check --package hopspan-core --package hopspan-config
 }
 
 # Builds a copy of the tree in another directory, with a space in its name, and compares.

@@ -4,7 +4,7 @@ use crate::facts::CurrentStream;
 use crate::host::{self, Buffer, Level, Map, Status};
 use crate::root::Root;
 use crate::say;
-use hopspan_core::config::{self, Surroundings};
+use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::request::{Headers, RequestHead};
 use hopspan_core::span::active::ActiveSpan;

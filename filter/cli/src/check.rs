@@ -1,7 +1,7 @@
 //! `hopspan check`
 
 use crate::print;
-use hopspan_core::config::{self, Surroundings, VARIABLES};
+use hopspan_config::{self as config, Surroundings, VARIABLES};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Read};

@@ -51,7 +51,7 @@ const FAILED: u8 = 2;
 fn main() -> ExitCode {
     let done = match Command::parse().word {
         Word::Check { file } => check::run(&file),
-        Word::Schema => print(&format!("{:#}\n", hopspan_core::config::schema())),
+        Word::Schema => print(&format!("{:#}\n", hopspan_config::schema())),
     };
     done.unwrap_or_else(|error| {
         eprintln!("hopspan: {error}");

@@ -1,6 +1,6 @@
 //! The committed schema, and the examples that it and the reader must both like.
 
-use hopspan_core::config::{Surroundings, read_strictly, schema};
+use hopspan_config::{Surroundings, read_strictly, schema};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -293,6 +293,3 @@ fn listener(known: &mut Option<Direction>, stream: &mut impl Stream) -> Directio
         Direction::of_listener(stream.fact(Fact::ListenerDirection).as_deref())
     })
 }
-
-#[cfg(test)]
-mod tests;

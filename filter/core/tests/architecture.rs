@@ -191,8 +191,10 @@ fn foreign(code: &str) -> Vec<&str> {
 
 #[test]
 fn core_knows_no_host_no_clock_no_dice_and_no_files() {
-    for Source { path, code } in sources(&format!("{CORE}/src")) {
-        assert_eq!(foreign(&code), Vec::<&str>::new(), "{}", path.display());
+    for place in ["src", "../config/src"] {
+        for Source { path, code } in sources(&format!("{CORE}/{place}")) {
+            assert_eq!(foreign(&code), Vec::<&str>::new(), "{}", path.display());
+        }
     }
 }
 
@@ -232,8 +234,8 @@ fn is_unsafe(code: &str) -> bool {
 #[test]
 fn only_the_file_of_host_calls_is_unsafe() {
     let filter = format!("{CORE}/../src");
-    for place in [&filter, &format!("{CORE}/src"), &format!("{CORE}/../cli/src")] {
-        for Source { path, code } in sources(place) {
+    for place in ["../src", "src", "../config/src", "../cli/src"] {
+        for Source { path, code } in sources(&format!("{CORE}/{place}")) {
             let inside = path.strip_prefix(&filter).unwrap_or(&path).with_extension("");
             let host = inside.starts_with("host");
             assert!(host || !is_unsafe(&code), "{} has unsafe code", path.display());
@@ -252,15 +254,17 @@ fn only_the_file_of_host_calls_is_unsafe() {
 
 // === Which package may depend on which ===
 
-/// The filter and the command know core; core knows neither; host-test knows none of them,
-/// because it judges what comes out with other people's decoders.
+/// The filter and the command know core and the configuration's reader, which knows core; core
+/// knows none of them, but for its tests; host-test knows none of them either, because it
+/// judges what comes out with other people's decoders.
 #[test]
 fn dependencies_point_one_way() {
     for (package, others) in [
         ("filter/core", &["hopspan", "hopspan-cli", "proxy-wasm"][..]),
+        ("filter/config", &["hopspan", "hopspan-cli", "proxy-wasm"]),
         ("filter/cli", &["hopspan", "proxy-wasm"]),
         ("filter", &["hopspan-cli", "proxy-wasm"]),
-        ("host-test", &["hopspan", "hopspan-core", "hopspan-cli"]),
+        ("host-test", &["hopspan", "hopspan-core", "hopspan-config", "hopspan-cli"]),
     ] {
         let manifest = fs::read_to_string(format!("{CORE}/../../{package}/Cargo.toml"));
         let manifest = manifest.unwrap_or_else(|it| panic!("{package}: {it}"));

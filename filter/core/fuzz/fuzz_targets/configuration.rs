@@ -1,7 +1,7 @@
 //! A configuration in JSON or binary `Struct`: accepted, or refused with reasons.
 #![no_main]
 
-use hopspan_core::config::{self, Surroundings};
+use hopspan_config::{self as config, Surroundings};
 use hopspan_core::tracer::Tracer;
 
 libfuzzer_sys::fuzz_target!(|document: &[u8]| {

@@ -1,7 +1,7 @@
 //! A whole request through core: any headers, any facts, and the books balance.
 #![no_main]
 
-use hopspan_core::config::{self, Surroundings};
+use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
 use hopspan_core::request::{Fact, Headers, RequestHead, Stream};

@@ -3,7 +3,7 @@
 use super::kind::{Kind, integer};
 use super::reader::Reader;
 use super::text::LONGEST;
-use crate::encode::Value as Attribute;
+use hopspan_core::encode::Value as Attribute;
 use serde_json::{Map, Value, json};
 
 /// Attributes by key, which have keys of their own or are hopspan's excepted.

@@ -7,10 +7,13 @@ mod problems;
 mod secrets;
 
 use super::*;
-use crate::encode::Value as Attribute;
-use crate::propagation::Format;
-use crate::semconv::Kind as SpanKind;
-use crate::trust::Action;
+use hopspan_core::batch::Limits;
+use hopspan_core::encode::{Resource, Value as Attribute};
+use hopspan_core::export::{Collector, Retry};
+use hopspan_core::propagation::{Format, Propagation};
+use hopspan_core::semconv::Kind as SpanKind;
+use hopspan_core::span::Kinds;
+use hopspan_core::trust::Action;
 use std::time::Duration;
 
 /// A proxy that reads documents; the default one has nothing to add.

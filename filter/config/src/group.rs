@@ -15,8 +15,8 @@ macro_rules! group {
         }
     ) => {
         $(#[doc = $about])+
-        pub(in crate::config) struct $name {
-            $( $(#[doc = $meaning])* pub(in crate::config) $key: Setting<$kind>, )+
+        pub(crate) struct $name {
+            $( $(#[doc = $meaning])* pub(crate) $key: Setting<$kind>, )+
         }
 
         impl Default for $name {

@@ -7,13 +7,13 @@ use super::kind::{Count, Flag, Kind, Millis, MillisOrNone, OneOf, Setting, Share
 use super::list::{BaggageKeys, ListOf};
 use super::reader::Reader;
 use super::text::{Anything, Authority, ClusterName, Path, Text};
-use crate::batch::Limits;
-use crate::export;
-use crate::propagation::{self, Format};
-use crate::request::Direction;
-use crate::semconv;
-use crate::span::Kinds;
-use crate::trust::Action;
+use hopspan_core::batch::Limits;
+use hopspan_core::export;
+use hopspan_core::propagation::{self, Format};
+use hopspan_core::request::Direction;
+use hopspan_core::semconv;
+use hopspan_core::span::Kinds;
+use hopspan_core::trust::Action;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 

@@ -5,11 +5,11 @@ use super::keys::{Batch, Collector, Document, Injected, Propagation, Retry, Serv
 use super::kind::{Kind, OneOf, Setting};
 use super::reader::{Reader, quoted};
 use super::text::{Authority, Text};
-use crate::batch::Limits;
-use crate::encode::otlp::Envelope;
-use crate::encode::{Resource, Value};
-use crate::export::{self, ClusterNaming};
-use crate::propagation;
+use hopspan_core::batch::Limits;
+use hopspan_core::encode::otlp::Envelope;
+use hopspan_core::encode::{Resource, Value};
+use hopspan_core::export::{self, ClusterNaming};
+use hopspan_core::propagation;
 
 impl Document {
     /// Paths of all keys.

@@ -11,9 +11,9 @@ use super::keys::{Document, Injected};
 use super::kind::Words;
 use super::reader::quoted;
 use super::text::{Anything, LONGEST, Text};
-use crate::encode::Value;
-use crate::propagation::Format;
-use crate::trust::Action;
+use hopspan_core::encode::Value;
+use hopspan_core::propagation::Format;
+use hopspan_core::trust::Action;
 
 /// The variables that are read.
 pub const VARIABLES: [&str; 8] = [

@@ -2,8 +2,8 @@
 
 use super::kind::{Kind, OneOf, Words};
 use super::reader::{Reader, quoted};
-use crate::propagation::baggage;
-use crate::semconv;
+use hopspan_core::propagation::baggage;
+use hopspan_core::semconv;
 use serde_json::{Value, json};
 use std::marker::PhantomData;
 use std::rc::Rc;

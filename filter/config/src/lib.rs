@@ -1,0 +1,209 @@
+//! hopspan's configuration: a document as somebody wrote it, checked and turned into settings.
+//!
+//! [`read`] goes from bytes to [`Config`] in one pass that notices everything that is
+//! wrong. What keys there are, with their ranges, defaults and descriptions, is said once,
+//! in `keys.rs`; the checker, the effective configuration and the JSON Schema follow it.
+#![cfg_attr(
+    test,
+    expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test may panic")
+)]
+
+mod document;
+mod protobuf_struct;
+mod reader;
+mod kind;
+mod text;
+mod headers;
+mod attributes;
+mod list;
+mod group;
+mod keys;
+mod settle;
+mod environment;
+mod key_values;
+mod nearest;
+
+pub use environment::VARIABLES;
+
+use hopspan_core::config::Config;
+use hopspan_core::export::ClusterNaming;
+use hopspan_core::request::Direction;
+use hopspan_core::sampling::TraceIdRatio;
+use hopspan_core::trust::Policy;
+use keys::Document;
+use kind::Kind;
+use reader::Reader;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Where a document is read: what else has a say.
+pub struct Surroundings<'a> {
+    /// The proxy's node id; Istio's begin with `sidecar~`, `router~` or `waypoint~`.
+    pub node_id: &'a str,
+    /// The cluster that the proxy's node belongs to.
+    pub node_cluster: &'a str,
+    /// A variable of the VM's environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Everything that is wrong with a document.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Problems(pub Vec<Problem>);
+
+/// One thing that is wrong with a document.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// Where: `collector.timeout_ms`, or `line 3 column 7`.
+    pub path: String,
+    /// What was expected and what was found; no secrets.
+    pub message: String,
+}
+
+/// Checks a document and everything that it leaves to its surroundings.
+///
+/// `document` is JSON text or a binary `google.protobuf.Struct`; nothing at all is `{}`.
+/// It is total: any bytes give a configuration or problems.
+///
+/// # Errors
+///
+/// All problems at once. An unknown key is one only where `strict` is set.
+pub fn read(document: &[u8], around: &Surroundings<'_>) -> Result<Config, Problems> {
+    read_as(document, around, false)
+}
+
+/// The same where nobody waits for the proxy to start: an unknown key always is a problem.
+///
+/// # Errors
+///
+/// All problems at once.
+pub fn read_strictly(document: &[u8], around: &Surroundings<'_>) -> Result<Config, Problems> {
+    read_as(document, around, true)
+}
+
+fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result<Config, Problems> {
+    let tree = document::parse(document).map_err(|it| Problems(vec![it]))?;
+    let mut reader = Reader::new(around.env);
+    let mut keys = Document::read(&tree, &mut reader).unwrap_or_default();
+    let unknown_keys = reader.unknown.len();
+    let mut warnings = Vec::new();
+    if strictly || keys.strict.value {
+        reader.refuse_unknown_keys();
+    } else {
+        warnings = reader.unknown_keys();
+    }
+    let enabled = environment::fill(&mut keys, around, &mut warnings);
+    keys.reconcile(&mut reader, &mut warnings);
+    let istio = Istio::of_node(around.node_id);
+    if matches!(istio, Some(Istio::Router | Istio::Waypoint)) {
+        keys.direction.value = keys.direction.value.or(Some(Direction::Gateway));
+    }
+    let effective = Document::write(&keys).unwrap_or_default().to_string();
+    let Document {
+        strict: _,
+        direction,
+        service,
+        resource_attributes,
+        collector,
+        batch,
+        retry,
+        propagation,
+        trust,
+        sampling,
+        spans,
+        metrics: _,
+    } = keys;
+    let direction = direction.value;
+    let ratio = TraceIdRatio::new(sampling.value.ratio.value).unwrap_or(TraceIdRatio::ALL);
+    let resource = service.value.resource(resource_attributes.value);
+    let batch = batch.value.limits();
+    settle::check_room(&resource, &batch, &mut reader);
+    let config = Config {
+        enabled,
+        direction,
+        resource,
+        collector: collector.value.collector(match istio {
+            Some(_) => ClusterNaming::Istio,
+            None => ClusterNaming::Envoy,
+        }),
+        batch,
+        retry: retry.value.retry(),
+        propagation: propagation.value.propagation(),
+        trust: match trust.value.default.value {
+            Some(action) => Policy::Always(action),
+            None => Policy::auto(direction, istio == Some(Istio::Waypoint)),
+        },
+        ratio,
+        kinds: spans.value.kind.value,
+        warnings,
+        unknown_keys,
+        effective,
+    };
+    if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
+}
+
+/// The JSON Schema of a document, for editors and for checks without hopspan.
+pub fn schema() -> Value {
+    let mut schema = Document::schema();
+    if let Value::Object(keywords) = &mut schema {
+        keywords.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+        keywords.insert("title".into(), json!("hopspan's configuration"));
+    }
+    schema
+}
+
+/// What Istio's control plane made of a proxy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Istio {
+    Sidecar,
+    Router,
+    Waypoint,
+}
+
+impl Istio {
+    /// Reads a node id: `type~address~name.namespace~domain`.
+    ///
+    /// Source: <https://github.com/istio/istio/blob/1.27.0/pkg/model/proxy.go>
+    fn of_node(id: &str) -> Option<Self> {
+        match id.split_once('~')?.0 {
+            "sidecar" => Some(Self::Sidecar),
+            "router" => Some(Self::Router),
+            "waypoint" => Some(Self::Waypoint),
+            _ => None,
+        }
+    }
+}
+
+// === impl Surroundings ===
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node_id, node_cluster, env: _ } = self;
+        write!(f, "Surroundings {{ node_id: {node_id:?}, node_cluster: {node_cluster:?} }}")
+    }
+}
+
+// === impl Problems ===
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+// === impl Problem ===
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, message } = self;
+        write!(f, "{path}: {message}")
+    }
+}
+
+#[cfg(test)]
+mod tests;
