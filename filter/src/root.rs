@@ -7,6 +7,7 @@ use hopspan_core::export::CallId;
 use hopspan_core::export::answer::Answer;
 use hopspan_core::id::Generator;
 use hopspan_core::request::Headers;
+use hopspan_core::stats::Stat;
 use hopspan_core::tracer::Tracer;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use std::time::Duration;
 pub(crate) struct Root {
     /// All decisions.
     pub(crate) tracer: Tracer,
+    /// Ids of the host's metrics, each at its stat's place; `None` where it has none.
+    metrics: [Option<u32>; Stat::ALL.len()],
     /// Callouts that the host has promised to answer.
     calls: Vec<(u32, CallId)>,
     /// The period that the host was told, in milliseconds.
@@ -30,8 +33,8 @@ const MAX_CALLS: usize = 256;
 const MAX_ANSWER: usize = 4096;
 
 impl Root {
-    pub(crate) fn new(tracer: Tracer) -> Self {
-        Self { tracer, calls: Vec::new(), period: 0, host_waits: false }
+    pub(crate) fn new(tracer: Tracer, metrics: [Option<u32>; Stat::ALL.len()]) -> Self {
+        Self { tracer, metrics, calls: Vec::new(), period: 0, host_waits: false }
     }
 
     /// Time has passed: sends what is due, and says when to come again.
@@ -44,6 +47,22 @@ impl Root {
     /// Has the host call [`Root::tick`] as soon as it can: callouts are for root contexts.
     pub(crate) fn wake_soon(&mut self) {
         self.wake_after(Duration::ZERO);
+    }
+
+    /// Tells the host how far the stats have moved: seldom, because each takes a call.
+    pub(crate) fn tell_stats(&mut self) {
+        let Self { tracer, metrics, .. } = self;
+        tracer.stats.drain(|stat, by| match metrics.get(stat as usize) {
+            Some(Some(id)) => host::increment_metric(*id, by) == Status::OK,
+            _ => false,
+        });
+    }
+
+    /// Tells the host a level.
+    pub(crate) fn set(&self, stat: Stat, value: usize) {
+        if let Some(id) = self.metrics.get(stat as usize).copied().flatten() {
+            host::record_metric(id, u64::try_from(value).unwrap_or(u64::MAX));
+        }
     }
 
     /// An answer came.

@@ -11,14 +11,16 @@ use hopspan_core::span::active::ActiveSpan;
 use hopspan_core::stats::{Stat, StatKind};
 use hopspan_core::tracer::Tracer;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 /// One worker: its configurations, its streams, and what they share.
 #[derive(Debug, Default)]
 pub struct Vm {
     ids: Option<Generator>,
-    /// Ids of the host's metrics, each at its stat's place; `None` where it has none.
-    metrics: Vec<Option<u32>>,
+    /// Ids of the host's metrics by name, `None` where it has none: each definition takes
+    /// memory of the host for good.
+    metrics: FxHashMap<Cow<'static, str>, Option<u32>>,
     /// A configuration that was not read yet is `None`.
     roots: FxHashMap<u32, Option<Root>>,
     streams: FxHashMap<u32, StreamState>,
@@ -107,10 +109,10 @@ impl Vm {
         };
         let effective = &config.effective;
         say::once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
-        self.define_metrics();
-        self.set(Stat::ConfigUnknownKeys, config.unknown_keys);
-        let delay = config.batch.schedule_delay;
-        let mut it = Root::new(Tracer::new(config));
+        let metrics = Stat::ALL.map(|it| self.metric(it, config.resource.service_name()));
+        let (unknown_keys, delay) = (config.unknown_keys, config.batch.schedule_delay);
+        let mut it = Root::new(Tracer::new(config), metrics);
+        it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
         self.roots.insert(root, Some(it));
         true
@@ -120,8 +122,8 @@ impl Vm {
         let ids = self.ids.get_or_insert_with(seeded);
         if let Some(Some(root)) = self.roots.get_mut(&root) {
             root.tick(ids);
+            root.tell_stats();
         }
-        self.tell_stats(root);
     }
 
     pub(crate) fn request_headers(&mut self, context: u32, end_of_stream: bool) {
@@ -197,7 +199,7 @@ impl Vm {
         let ids = self.ids.get_or_insert_with(seeded);
         let Some(Some(root)) = self.roots.get_mut(&context) else { return true };
         let is_done = root.drain(ids);
-        self.tell_stats(context);
+        root.tell_stats();
         is_done
     }
 
@@ -206,7 +208,7 @@ impl Vm {
         self.streams.remove(&context);
         if let Some(Some(root)) = self.roots.get_mut(&context) {
             root.tracer.abandon();
-            self.tell_stats(context);
+            root.tell_stats();
             self.roots.remove(&context);
         }
     }
@@ -215,35 +217,16 @@ impl Vm {
         let ids = self.ids.get_or_insert_with(seeded);
         if let Some(Some(root)) = self.roots.get_mut(&root) {
             root.call_answered(token, responded, size, ids);
-        }
-        self.tell_stats(root);
-    }
-
-    /// Defines hopspan's own metrics, once a worker: each definition takes memory of the
-    /// host for good.
-    fn define_metrics(&mut self) {
-        if self.metrics.is_empty() {
-            let define =
-                |stat: Stat| host::define_metric(stat.kind() != StatKind::Counter, stat.name());
-            self.metrics = Stat::ALL.into_iter().map(define).collect();
+            root.tell_stats();
         }
     }
 
-    fn set(&self, stat: Stat, value: usize) {
-        if let Some(id) = self.metrics.get(stat as usize).copied().flatten() {
-            host::record_metric(id, u64::try_from(value).unwrap_or(u64::MAX));
-        }
-    }
-
-    /// Tells the host how far the stats have moved: seldom, because each takes a call.
-    fn tell_stats(&mut self, root: u32) {
-        let Self { roots, metrics, .. } = self;
-        if let Some(Some(root)) = roots.get_mut(&root) {
-            root.tracer.stats.drain(|stat, by| match metrics.get(stat as usize) {
-                Some(Some(id)) => host::increment_metric(*id, by) == Status::OK,
-                _ => false,
-            });
-        }
+    /// The host's id of one of hopspan's own metrics.
+    fn metric(&mut self, stat: Stat, service: &str) -> Option<u32> {
+        let name = stat.name_for(service);
+        let define =
+            |name: &Cow<'_, str>| host::define_metric(stat.kind() != StatKind::Counter, name);
+        *self.metrics.entry(name).or_insert_with_key(define)
     }
 }
 

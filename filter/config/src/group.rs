@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 /// Declares a group of keys: what each means, its kind and its default. A key that is a
-/// group itself is described there.
+/// group itself is described there. After `needs` stand the keys that must be written.
 ///
 /// From this come the struct that holds the settings, their reader, the effective
 /// configuration and the JSON Schema, so that none can forget a key.
 macro_rules! group {
     (
         $(#[doc = $about:literal])+
-        struct $name:ident {
+        struct $name:ident $(needs [$($needed:literal),+])? {
             $( $(#[doc = $meaning:literal])* $key:ident: $kind:ty = $default:expr, )+
         }
     ) => {
@@ -35,21 +35,26 @@ macro_rules! group {
                 };
                 let it = Self {
                     $( $key: Setting::read(
-                        object.get(stringify!($key)), stringify!($key), $default, reader,
+                        object.get(plain(stringify!($key))), plain(stringify!($key)), $default, reader,
                     ), )+
                 };
                 for key in object.keys() {
-                    if ![$( stringify!($key) ),+].contains(&key.as_str()) {
+                    if ![$( plain(stringify!($key)) ),+].contains(&key.as_str()) {
                         reader.at(key, Reader::unknown);
                     }
                 }
+                $( for needed in [$($needed),+] {
+                    if !object.contains_key(needed) {
+                        reader.problem(format!("must have {needed}"));
+                    }
+                } )?
                 Some(it)
             }
 
             fn write(it: &Self) -> Option<Value> {
                 let mut object = Map::new();
                 $( if let Some(value) = <$kind>::write(&it.$key.value) {
-                    object.insert(stringify!($key).to_owned(), value);
+                    object.insert(plain(stringify!($key)).to_owned(), value);
                 } )+
                 Some(Value::Object(object))
             }
@@ -57,19 +62,24 @@ macro_rules! group {
             fn schema() -> Value {
                 let mut keys = Map::new();
                 $( keys.insert(
-                    stringify!($key).to_owned(),
+                    plain(stringify!($key)).to_owned(),
                     described(
                         <$kind>::schema(),
                         concat!($($meaning),*),
                         <$kind>::write(&$default),
                     ),
                 ); )+
-                json!({
+                let needed: &[&str] = &[$( $($needed),+ )?];
+                let mut schema = json!({
                     "type": "object",
                     "description": concat!($($about),+).trim(),
                     "properties": keys,
                     "additionalProperties": false,
-                })
+                });
+                if let (Value::Object(schema), false) = (&mut schema, needed.is_empty()) {
+                    schema.insert("required".to_owned(), json!(needed));
+                }
+                schema
             }
 
             fn paths(path: &str, out: &mut Vec<String>) {
@@ -77,12 +87,20 @@ macro_rules! group {
                 if !path.is_empty() {
                     out.push(path.to_owned());
                 }
-                $( <$kind>::paths(&format!("{path}{separator}{}", stringify!($key)), out); )+
+                $( {
+                    let key = plain(stringify!($key));
+                    <$kind>::paths(&format!("{path}{separator}{key}"), out);
+                } )+
             }
         }
     };
 }
 pub(super) use group;
+
+/// A key that is a word of Rust's, too, has a mark in front there.
+pub(super) fn plain(key: &'static str) -> &'static str {
+    key.strip_prefix("r#").unwrap_or(key)
+}
 
 /// A key's schema, with its meaning and its default.
 pub(super) fn described(mut schema: Value, meaning: &str, default: Option<Value>) -> Value {

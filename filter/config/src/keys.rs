@@ -1,7 +1,7 @@
 //! The keys of the document.
 
 use super::attributes::Attributes;
-use super::group::{described, group};
+use super::group::{described, group, plain};
 use super::headers::Headers;
 use super::kind::{Count, Flag, Kind, Millis, MillisOrNone, OneOf, Setting, Share, Words};
 use super::list::{BaggageKeys, ListOf};

@@ -64,6 +64,9 @@ pub(super) struct Millis<const MIN: i64, const MAX: i64>;
 /// A whole number of milliseconds, of which 0 means no limit.
 pub(super) struct MillisOrNone<const MAX: i64>;
 
+/// Something that may be left out.
+pub(super) struct Maybe<K>(PhantomData<K>);
+
 /// A share of 1.
 pub(super) struct Share;
 
@@ -144,6 +147,26 @@ impl<const MAX: i64> Kind for MillisOrNone<MAX> {
 
     fn schema() -> Value {
         Count::<0, MAX>::schema()
+    }
+}
+
+impl<K: Kind> Kind for Maybe<K> {
+    type Value = Option<K::Value>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        K::read(found, reader).map(Some)
+    }
+
+    fn write(value: &Self::Value) -> Option<Value> {
+        value.as_ref().and_then(K::write)
+    }
+
+    fn schema() -> Value {
+        K::schema()
+    }
+
+    fn paths(path: &str, out: &mut Vec<String>) {
+        K::paths(path, out);
     }
 }
 

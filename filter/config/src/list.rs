@@ -11,6 +11,9 @@ use std::rc::Rc;
 /// Some of a few words, none of them twice.
 pub(super) struct ListOf<T>(PhantomData<T>);
 
+/// Up to `MOST` of one kind.
+pub(super) struct Each<K, const MOST: usize>(PhantomData<K>);
+
 /// Keys of baggage that become attributes of spans.
 pub(super) struct BaggageKeys;
 
@@ -43,6 +46,34 @@ impl<T: Words> Kind for ListOf<T> {
     fn schema() -> Value {
         let (items, most) = (OneOf::<T>::schema(), T::ALL.len());
         json!({ "type": "array", "maxItems": most, "uniqueItems": true, "items": items })
+    }
+}
+
+impl<K: Kind, const MOST: usize> Kind for Each<K, MOST> {
+    type Value = Vec<K::Value>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let Some(list) = found.as_array().filter(|it| it.len() <= MOST) else {
+            reader.wrong(&format!("a list of {MOST} at most"), found);
+            return None;
+        };
+        let mut values = Vec::new();
+        for (member, number) in list.iter().zip(0..) {
+            values.extend(reader.at_number(number, |reader| K::read(member, reader)));
+        }
+        Some(values)
+    }
+
+    fn write(value: &Self::Value) -> Option<Value> {
+        Some(value.iter().filter_map(K::write).collect())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "maxItems": MOST, "items": K::schema() })
+    }
+
+    fn paths(path: &str, out: &mut Vec<String>) {
+        K::paths(&format!("{path}[]"), out);
     }
 }
 

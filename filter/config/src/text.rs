@@ -41,6 +41,36 @@ pub(super) struct Authority;
 /// A path, and a query if need be: visible ASCII, no fragment.
 pub(super) struct Path;
 
+/// The name of a header: a token, of any case.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-5.1>
+pub(super) struct HeaderName;
+
+/// The value of a header: visible ASCII, with spaces only between.
+pub(super) struct HeaderValue;
+
+impl Rules for HeaderName {
+    const EXPECTED: &'static str = "the name of a header: letters, digits and !#$%&'*+-.^_`|~";
+    const PATTERN: Option<&'static str> = Some(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]*$");
+
+    fn allow(text: &str) -> bool {
+        text.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it))
+    }
+}
+
+impl Rules for HeaderValue {
+    const EXPECTED: &'static str =
+        "the value of a header: visible ASCII characters, with spaces only between them";
+    const PATTERN: Option<&'static str> = Some("^[!-~]([ -~]*[!-~])?$");
+
+    fn allow(text: &str) -> bool {
+        let edge = |it: Option<u8>| it.is_none_or(|it| it.is_ascii_graphic());
+        text.bytes().all(|it| it.is_ascii_graphic() || it == b' ')
+            && edge(text.bytes().next())
+            && edge(text.bytes().next_back())
+    }
+}
+
 impl Rules for Anything {
     const EXPECTED: &'static str = "a text of 1 to 1024 characters";
     const PATTERN: Option<&'static str> = None;

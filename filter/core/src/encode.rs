@@ -22,3 +22,13 @@ pub enum Value {
     /// A boolean.
     Flag(bool),
 }
+
+impl Resource {
+    /// `service.name`; empty if there is none.
+    pub fn service_name(&self) -> &str {
+        match self.attributes.iter().find(|(key, _)| key == "service.name") {
+            Some((_, Value::Text(name))) => name,
+            _ => "",
+        }
+    }
+}

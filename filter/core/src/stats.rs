@@ -1,5 +1,7 @@
 //! hopspan's own counters and gauges: their names are part of the public interface.
 
+use std::borrow::Cow;
+
 /// How a stat moves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StatKind {
@@ -24,7 +26,8 @@ macro_rules! stats {
             /// All stats, each at the place that its discriminant names.
             pub const ALL: [Self; COUNT] = [$(Self::$stat),*];
 
-            /// The name under which the host knows it; tags as `.key=.=value;.`.
+            /// The name under which the host knows it; tags as `key=.=value;.;`, of which
+            /// [`SERVICE`] stands for the service beside the proxy.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$stat => $name),* }
             }
@@ -67,6 +70,8 @@ stats! {
     ContextContinued Counter "hopspan.context.continued" "Requests whose caller's trace went on."
     ContextInvalid Counter "hopspan.context.invalid" "Requests whose trace headers broke their grammar."
     ContextConflicts Counter "hopspan.context.conflicts" "Requests whose trace headers named different traces."
+    ContextMissing Counter "hopspan.context.missing.service=.={service};.;" "Requests on outbound listeners without any trace context: this service does not pass it on."
+    ContextPresent Counter "hopspan.context.present.service=.={service};.;" "Requests on outbound listeners with trace context."
     ContextUntrusted Counter "hopspan.context.untrusted" "Requests whose context was not trusted to decide."
     SamplingSampled Counter "hopspan.sampling.sampled" "Requests that were sampled."
     SamplingDropped Counter "hopspan.sampling.dropped" "Requests that were not sampled."
@@ -74,6 +79,30 @@ stats! {
     Redactions Counter "hopspan.redactions" "Values that were masked in spans."
     NativeTracing Counter "hopspan.native_tracing" "Requests, of the first on each worker, whose traceparent the proxy's own tracer overwrote."
     Degraded Counter "hopspan.degraded" "Host calls that failed where they should not; the request went through."
+}
+
+/// What stands in the name of a stat for the service beside the proxy.
+const SERVICE: &str = "{service}";
+
+/// The longest service in the name of a stat, in bytes.
+const SERVICE_LIMIT: usize = 100;
+
+impl Stat {
+    /// The name under which the host knows it for one service.
+    ///
+    /// Of the service only letters, digits, `_`, `-` and `.` stay, others become `_`, and a
+    /// hundred of them at most: names of stats have no way to quote.
+    pub fn name_for(self, service: &str) -> Cow<'static, str> {
+        match self.name().split_once(SERVICE) {
+            None => self.name().into(),
+            Some((before, after)) => {
+                let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+                let service = service.chars().take(SERVICE_LIMIT);
+                let service: String = service.map(|it| if plain(it) { it } else { '_' }).collect();
+                format!("{before}{service}{after}").into()
+            }
+        }
+    }
 }
 
 /// The stats of one configuration in one worker.
@@ -132,6 +161,22 @@ mod tests {
             let same = Stat::ALL.into_iter().filter(|it| it.name() == stat.name()).count();
             assert_eq!(same, 1, "{stat:?}");
         }
+    }
+
+    #[test]
+    fn a_service_stands_in_the_names_that_have_a_place_for_it() {
+        for (why, service, want) in [
+            ("plain", "shop-1.eu", "hopspan.context.missing.service=.=shop-1.eu;.;"),
+            (
+                "what a name cannot quote",
+                "a;b=c:d é",
+                "hopspan.context.missing.service=.=a_b_c_d__;.;",
+            ),
+        ] {
+            assert_eq!(Stat::ContextMissing.name_for(service), want, "{why}");
+        }
+        assert_eq!(Stat::ContextMissing.name_for(&"x".repeat(999)).len(), 137, "cut");
+        assert_eq!(Stat::SpansCreated.name_for("shop"), "hopspan.spans.created");
     }
 
     #[test]
