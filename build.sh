@@ -34,6 +34,7 @@ usage: ./build.sh WORD
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
   check FILE       judge a hopspan configuration
+  explain          say what the filter would do with a request, and why (explain --help)
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
@@ -67,7 +68,7 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | fuzz) "word_$word" "$@" ;;
+        demo | check | explain | fuzz) "word_$word" "$@" ;;
         test | wasm | doctor | test-versions | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""

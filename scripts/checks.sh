@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The words that `test` is made of, and the two that a user starts: demo and check.
+# The words that `test` is made of, and those that a user starts: demo, check and explain.
 
 cargo_deny=0.20.2
 test_limit=900 # seconds, with compilation: a test that hangs must not hang CI
@@ -126,10 +126,19 @@ compare_schema() {
 
 word_check() {
     (($# > 0)) || usage "check what? ./build.sh check FILE"
+    hopspan check "$@"
+}
+
+word_explain() {
+    hopspan explain "$@"
+}
+
+# The command, as its user wrote it.
+hopspan() {
     rust
     cargo build --locked --quiet --package hopspan-cli
     cd -- "$called_from"
-    exec "$target/debug/hopspan" check "$@"
+    exec "$target/debug/hopspan" "$@"
 }
 
 word_demo() {

@@ -55,9 +55,7 @@ extern "C" fn proxy_on_request_trailers(context: u32, _count: usize) -> i32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(context: u32, _count: usize, end_of_stream: i32) -> i32 {
-    if end_of_stream != 0 {
-        Vm::with((), |vm| vm.response_ended(context));
-    }
+    Vm::with((), |vm| vm.response_headers(context, end_of_stream != 0));
     CONTINUE
 }
 

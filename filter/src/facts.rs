@@ -1,7 +1,9 @@
 //! Where a host keeps the facts that core asks for.
 
 use crate::host::{self, Map};
+use crate::shared::SharedData;
 use hopspan_core::request::{Fact, Stream};
+use hopspan_core::shared::{Shared, Written};
 
 /// The stream that the host is calling about.
 #[derive(Debug)]
@@ -21,12 +23,26 @@ impl Stream for CurrentStream {
         host::header(Map::RequestHeaders, name)
     }
 
+    fn request_headers(&mut self) -> Option<Vec<u8>> {
+        host::header_map(Map::RequestHeaders)
+    }
+
     fn response_headers(&mut self) -> Option<Vec<u8>> {
         host::header_map(Map::ResponseHeaders)
     }
 
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>> {
         host::header(Map::ResponseTrailers, name)
+    }
+}
+
+impl Shared for CurrentStream {
+    fn get(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        SharedData.get(key)
+    }
+
+    fn set(&mut self, key: &str, value: &[u8], cas: u32) -> Written {
+        SharedData.set(key, value, cas)
     }
 }
 
@@ -45,5 +61,12 @@ fn path(fact: Fact) -> &'static str {
         Fact::CodeDetails => "response\0code_details",
         Fact::RequestTime => "request\0time",
         Fact::RequestDuration => "request\0duration",
+        Fact::RouteDisabled => "xds\0route_metadata\0filter_metadata\0hopspan\0disabled",
+        Fact::RouteSamplingRatio => "xds\0route_metadata\0filter_metadata\0hopspan\0sampling_ratio",
+        Fact::RouteName => "xds\0route_name",
+        Fact::FilterChain => "xds\0filter_chain_name",
+        Fact::MutualTls => "connection\0mtls",
+        Fact::PeerUriSan => "connection\0uri_san_peer_certificate",
+        Fact::PeerDnsSan => "connection\0dns_san_peer_certificate",
     }
 }

@@ -90,6 +90,13 @@ mod abi {
             value: *const u8,
             value_len: usize,
         ) -> i32;
+        pub(super) fn proxy_add_header_map_value(
+            map: i32,
+            name: *const u8,
+            name_len: usize,
+            value: *const u8,
+            value_len: usize,
+        ) -> i32;
         pub(super) fn proxy_remove_header_map_value(
             map: i32,
             name: *const u8,
@@ -242,9 +249,9 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 /// Changes one header.
 pub fn edit(map: Map, edit: &Edit) -> Status {
     let map = map as i32;
-    // SAFETY: the host reads name and value and keeps copies.
-    Status(match edit {
-        Edit::Replace(name, value) => unsafe {
+    match edit {
+        // SAFETY: the host reads name and value and keeps copies.
+        Edit::Replace(name, value) => Status(unsafe {
             abi::proxy_replace_header_map_value(
                 map,
                 name.as_ptr(),
@@ -252,11 +259,25 @@ pub fn edit(map: Map, edit: &Edit) -> Status {
                 value.as_ptr(),
                 value.len(),
             )
-        },
-        Edit::Remove(name) => unsafe {
-            abi::proxy_remove_header_map_value(map, name.as_ptr(), name.len())
-        },
-    })
+        }),
+        // SAFETY: the same.
+        Edit::AddChosen(name, value) => Status(unsafe {
+            abi::proxy_add_header_map_value(
+                map,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        }),
+        Edit::Remove(name) => remove_header(map, name),
+        Edit::RemoveChosen(name) => remove_header(map, name),
+    }
+}
+
+fn remove_header(map: i32, name: &str) -> Status {
+    // SAFETY: the host reads the name.
+    Status(unsafe { abi::proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
 }
 
 /// A value that all workers of the process share, and the number that says which state

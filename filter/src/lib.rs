@@ -11,5 +11,6 @@ pub mod host;
 pub mod vm;
 mod callbacks;
 mod facts;
+mod shared;
 mod say;
 mod root;

@@ -1,15 +1,11 @@
 //! Saying things once a process, although each worker is a machine of its own.
 
-use crate::host::{self, Level, Status};
+use crate::host::{self, Level};
+use crate::shared::SharedData;
 use hopspan_core::export::health::Notice;
+use hopspan_core::shared::{Table, Updated, fnv1a};
 use std::time::Duration;
 
-/// Shared data cannot be deleted, so the last lines that were said stand under one key: of
-/// each its hash, and when it was said.
-const KEY: &str = "hopspan.said";
-const REMEMBERED: usize = 32;
-/// No state has this number: setting with it succeeds only where there is no value yet.
-const ABSENT: u32 = u32::MAX;
 /// Every worker says a thing once a minute; a little less, so that none is lost to jitter.
 const MINUTE: Duration = Duration::from_secs(55);
 
@@ -29,36 +25,14 @@ pub(crate) fn notice(notice: &Notice) {
     }
 }
 
-/// Whether nobody has said `text` for so long, and nobody else is about to.
+/// Whether nobody has said `text` for so long, and nobody else is about to. Of the last lines
+/// that were said, a table has when it was.
 fn is_first(text: &str, period: Duration) -> bool {
     let now = host::now().wall.0;
-    let entry = [fnv1a(text.as_bytes()).to_le_bytes(), now.to_le_bytes()];
-    let [hash, _] = entry;
-    for _ in 0..8 {
-        let (said, cas) = host::shared_data(KEY).unwrap_or((Vec::new(), ABSENT));
-        let mut entries: Vec<[[u8; 8]; 2]> = said.as_chunks::<8>().0.as_chunks::<2>().0.to_vec();
-        if let Some([_, when]) = entries.iter().find(|[it, _]| *it == hash) {
-            let ago = now.abs_diff(u64::from_le_bytes(*when));
-            if Duration::from_nanos(ago) < period {
-                return false;
-            }
-        }
-        entries.retain(|[it, _]| *it != hash);
-        entries.push(entry);
-        let surplus = entries.len().saturating_sub(REMEMBERED);
-        let entries = entries.split_off(surplus);
-        if host::set_shared_data(KEY, entries.as_flattened().as_flattened(), cas)
-            != Status::CAS_MISMATCH
-        {
-            return true;
-        }
-    }
-    true
-}
-
-/// Source: <http://www.isthe.com/chongo/tech/comp/fnv/>
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    let is_old = |when: u64| Duration::from_nanos(now.abs_diff(when)) >= period;
+    let said = Table::new("hopspan.said", 1, 32);
+    let updated = said.update(fnv1a(text.as_bytes()), &mut SharedData, |when| {
+        when.is_none_or(is_old).then_some(now)
+    });
+    updated != Updated::Unchanged
 }

@@ -4,9 +4,11 @@ use crate::facts::CurrentStream;
 use crate::host::{self, Buffer, Level, Map, Status};
 use crate::root::Root;
 use crate::say;
+use crate::shared::SharedData;
 use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::request::{Headers, RequestHead};
+use hopspan_core::shared::{ABSENT, Shared, Written};
 use hopspan_core::span::active::ActiveSpan;
 use hopspan_core::stats::{Stat, StatKind};
 use hopspan_core::tracer::Tracer;
@@ -19,8 +21,8 @@ use std::cell::RefCell;
 pub struct Vm {
     ids: Option<Generator>,
     /// Ids of the host's metrics by name, `None` where it has none: each definition takes
-    /// memory of the host for good.
-    metrics: FxHashMap<Cow<'static, str>, Option<u32>>,
+    /// memory of the host for good. Only configurations look there.
+    metrics: Vec<(Cow<'static, str>, Option<u32>)>,
     /// A configuration that was not read yet is `None`.
     roots: FxHashMap<u32, Option<Root>>,
     streams: FxHashMap<u32, StreamState>,
@@ -158,6 +160,25 @@ impl Vm {
         }
     }
 
+    pub(crate) fn response_headers(&mut self, context: u32, end_of_stream: bool) {
+        let Self { roots, streams, old_names, .. } = self;
+        let Some(stream) = streams.get_mut(&context) else { return };
+        let Phase::Open(Some(span)) = &mut stream.phase else { return };
+        if span.wants_response()
+            && let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root)
+        {
+            let mut current = CurrentStream { old_names: *old_names };
+            for edit in tracer.respond(span, &mut current, host::monotonic) {
+                if host::edit(Map::ResponseHeaders, &edit) != Status::OK {
+                    tracer.stats.count(Stat::Degraded);
+                }
+            }
+        }
+        if end_of_stream {
+            span.response_ended(host::monotonic);
+        }
+    }
+
     pub(crate) fn response_ended(&mut self, context: u32) {
         if let Some(span) = self.open_span(context) {
             span.response_ended(host::monotonic);
@@ -224,9 +245,12 @@ impl Vm {
     /// The host's id of one of hopspan's own metrics.
     fn metric(&mut self, stat: Stat, service: &str) -> Option<u32> {
         let name = stat.name_for(service);
-        let define =
-            |name: &Cow<'_, str>| host::define_metric(stat.kind() != StatKind::Counter, name);
-        *self.metrics.entry(name).or_insert_with_key(define)
+        if let Some((_, id)) = self.metrics.iter().find(|(it, _)| *it == name) {
+            return *id;
+        }
+        let id = host::define_metric(stat.kind() != StatKind::Counter, &name);
+        self.metrics.push((name, id));
+        id
     }
 }
 
@@ -246,9 +270,9 @@ fn seeded() -> Generator {
 fn worker_number() -> u64 {
     const KEY: &str = "hopspan.workers";
     for _ in 0..64 {
-        let (value, cas) = host::shared_data(KEY).unwrap_or((Vec::new(), u32::MAX));
+        let (value, cas) = SharedData.get(KEY).unwrap_or((Vec::new(), ABSENT));
         let number = value.try_into().map(u64::from_le_bytes).unwrap_or(0).wrapping_add(1);
-        if host::set_shared_data(KEY, &number.to_le_bytes(), cas) != Status::CAS_MISMATCH {
+        if SharedData.set(KEY, &number.to_le_bytes(), cas) != Written::Raced {
             return number;
         }
     }

@@ -3,6 +3,7 @@
 use crate::abi::Status;
 use crate::guest::Guest;
 use crate::headers::Headers;
+use std::rc::Rc;
 use wasmtime::{Caller, Error, Val, format_err};
 
 /// How a hostcall ends, if not well.
@@ -57,7 +58,9 @@ impl Host<'_> {
                 "{name} was called while the module starts or allocates memory: restricted_callback"
             ));
         }
-        let injected = self.guest().process.hostcalls.borrow_mut().record(name, about.into());
+        let process = Rc::clone(&self.guest().process);
+        process.interlude(name);
+        let injected = process.hostcalls.borrow_mut().record(name, about.into());
         if let Some(status) = injected {
             return Ok(status.0);
         }

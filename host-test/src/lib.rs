@@ -38,7 +38,7 @@ pub use hostcalls::{HostcallCounts, Injection};
 pub use http_call::Clusters;
 pub use log::LogLine;
 pub use module::{LoadError, Module};
-pub use proxy::Proxy;
+pub use proxy::{Plugin, Proxy};
 pub use stream::Stream;
 pub use stream_state::LocalResponse;
 pub use value::Value;

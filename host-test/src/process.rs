@@ -17,6 +17,8 @@ use std::rc::{Rc, Weak};
 
 /// A function that plays the servers behind callouts.
 pub(crate) type Server = Box<dyn FnMut(&Request) -> Answer>;
+/// What another thread does before each call of a name.
+pub(crate) type Interlude = (String, Box<dyn FnMut()>);
 /// A function of the host that modules call by name.
 pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
 
@@ -32,6 +34,7 @@ pub(crate) struct Process {
     pub(crate) clusters: Clusters,
     pub(crate) callouts: RefCell<Vec<Rc<CallRecord>>>,
     pub(crate) server: RefCell<Option<Server>>,
+    pub(crate) interlude: RefCell<Option<Interlude>>,
     pub(crate) foreign: RefCell<BTreeMap<String, Foreign>>,
     pub(crate) random: RefCell<Random>,
     /// Properties of the whole proxy, by path with zeros between the parts.
@@ -74,6 +77,7 @@ impl Process {
             clusters: Clusters::default(),
             callouts: RefCell::default(),
             server: RefCell::default(),
+            interlude: RefCell::default(),
             foreign: RefCell::default(),
             random: RefCell::new(Random::new(seed)),
             properties: RefCell::default(),
@@ -86,6 +90,16 @@ impl Process {
     /// The VM with this number, if it still exists.
     pub(crate) fn vm(&self, number: usize) -> Option<Vm> {
         self.vms.borrow().get(number).and_then(Weak::upgrade).map(Vm::new)
+    }
+
+    /// Lets another thread come in before a call of `name`, if a test wants one there.
+    pub(crate) fn interlude(&self, name: &str) {
+        // Taken out first: what runs now makes calls, too.
+        let taken = self.interlude.borrow_mut().take_if(|(wanted, _)| wanted == name);
+        if let Some((name, mut turn)) = taken {
+            turn();
+            self.interlude.borrow_mut().get_or_insert((name, turn));
+        }
     }
 
     /// Tells registrants of queues what came while a callback ran.

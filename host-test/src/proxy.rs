@@ -29,6 +29,13 @@ pub struct Proxy {
     retiring: RefCell<Vec<Vm>>,
 }
 
+/// A plugin beside the proxy's first: see [`Proxy::add_plugin`].
+#[derive(Debug)]
+pub struct Plugin {
+    /// Its root contexts: of the main VM, then of the workers.
+    pub(crate) roots: Vec<u32>,
+}
+
 impl Proxy {
     /// A proxy that will run `module`.
     pub fn builder(module: &Module) -> Builder {
@@ -98,6 +105,21 @@ impl Proxy {
         Ok(())
     }
 
+    /// Adds a plugin with the same module and `vm_id`, such as that of a second listener: each
+    /// VM gets a root context for it, beside that of the first. Its streams are those of
+    /// [`Vm::stream_of`]. [`Proxy::reconfigure`] and [`Proxy::replace`] are about the first.
+    ///
+    /// # Errors
+    ///
+    /// The module refused.
+    pub fn add_plugin(&self, config: impl AsRef<[u8]>) -> Result<Plugin, Refused> {
+        let config = config.as_ref();
+        self.canary(&self.module.borrow(), config)?;
+        let added = |vm: &Vm| vm.add_root(config).map_err(|it| self.refused(vm.name(), it));
+        let roots: Result<_, _> = self.vms.borrow().iter().map(added).collect();
+        roots.map(|roots| Plugin { roots })
+    }
+
     /// Starts new VMs with the same `vm_id`; the old ones serve their streams
     /// until [`Proxy::drained`], and die then. Shared data and queues stay.
     ///
@@ -165,6 +187,13 @@ impl Proxy {
     /// enough). It must not use the VM that calls.
     pub fn serve(&self, server: impl FnMut(&Request) -> Answer + 'static) {
         *self.process.server.borrow_mut() = Some(Box::new(server));
+    }
+
+    /// Runs `turn` before each call of the hostcall `name` takes effect, as another thread
+    /// might: between a module's reading and its writing of shared data, for instance. Calls
+    /// of `turn` itself are left alone. It must not use the VM that calls.
+    pub fn before(&self, name: &str, turn: impl FnMut() + 'static) {
+        *self.process.interlude.borrow_mut() = Some((name.into(), Box::new(turn)));
     }
 
     /// Makes hostcalls fail from now on.

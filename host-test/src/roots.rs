@@ -9,6 +9,16 @@ use wasmtime::Val;
 impl Vm {
     /// Creates and configures a root context, which then serves new streams.
     pub(crate) fn configure(&self, config: &[u8]) -> Result<(), String> {
+        let id = self.add_root(config)?;
+        self.guest(|guest| {
+            let before = std::mem::replace(&mut guest.serving, id);
+            guest.root(before).into_iter().for_each(|it| it.life = Life::Draining);
+        });
+        Ok(())
+    }
+
+    /// Creates and configures a root context beside those that there are.
+    pub(crate) fn add_root(&self, config: &[u8]) -> Result<u32, String> {
         let id = self.guest(|guest| guest.add(Context::Root(Box::new(Root::new(config)))));
         let vm_config = self.guest(|guest| guest.process.settings.vm_config.len());
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
@@ -26,13 +36,7 @@ impl Vm {
             }
             (_, Called::Returned(0), _) => "proxy_on_vm_start returned false".to_owned(),
             (.., Called::Returned(0)) => "proxy_on_configure returned false".to_owned(),
-            _ => {
-                self.guest(|guest| {
-                    let before = std::mem::replace(&mut guest.serving, id);
-                    guest.root(before).into_iter().for_each(|it| it.life = Life::Draining);
-                });
-                return Ok(());
-            }
+            _ => return Ok(id),
         };
         self.forget_root(id);
         Err(refusal)

@@ -6,6 +6,7 @@ use crate::imports;
 use crate::metrics::MetricIds;
 use crate::module::Module;
 use crate::process::Process;
+use crate::proxy::Plugin;
 use crate::stream::Stream;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -143,6 +144,21 @@ impl Vm {
     pub fn stream(&self) -> Stream {
         let serving = self.guest(|guest| guest.serving);
         Stream::new(self.clone(), serving)
+    }
+
+    /// A new stream on this VM, of a plugin beside the first.
+    ///
+    /// # Panics
+    ///
+    /// The plugin is not of this VM: an older one's, or another proxy's.
+    pub fn stream_of(&self, plugin: &Plugin) -> Stream {
+        let place = match self.name() {
+            VmName::Worker(number) => number + 1,
+            VmName::Main | VmName::Canary => 0,
+        };
+        let root = plugin.roots[place];
+        assert!(self.guest(|guest| guest.root(root).is_some()), "no such plugin in {self:?}");
+        Stream::new(self.clone(), root)
     }
 
     /// Runs `proxy_on_tick` in every root context that asked for ticks, as if

@@ -7,12 +7,19 @@ use std::path::{Path, PathBuf};
 /// How many requests a worker looks at for another tracer, and some more.
 const WARM: usize = 20;
 
+/// An inbound listener.
+const INBOUND: &str = r#"{"direction":"inbound","collector":{"cluster":"otel"}}"#;
+
 /// The instructions of all callbacks of one request that its caller did not sample.
 fn unsampled(more: &[(&str, &str)]) -> u64 {
+    unsampled_by(INBOUND, more)
+}
+
+/// The same, with this configuration.
+fn unsampled_by(config: &str, more: &[(&str, &str)]) -> u64 {
     let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/hopspan.wasm");
     let path = std::env::var_os("HOPSPAN_WASM").map_or_else(built, PathBuf::from);
     let module = Module::from_file(path).unwrap_or_else(|error| panic!("{error}"));
-    let config = br#"{"direction":"inbound","collector":{"cluster":"otel"}}"#;
     let proxy = Proxy::builder(&module).vm_id("hopspan").plugin_config(config);
     let proxy = proxy.start().unwrap_or_else(|refused| panic!("{refused}"));
     let mut before = 0;
@@ -43,4 +50,20 @@ fn an_unsampled_request_stays_cheap() {
     assert!(not_read < other + 500, "{not_read}, not {other}: a format that is not read");
     let b3 = unsampled(&[("b3", "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0")]);
     assert!(b3 < plain + 5_000, "{b3}, not {plain}: a second format");
+}
+
+/// What is switched on and finds nothing to do: a table of the process is asked, the response's
+/// headers are read, rules are tried.
+#[test]
+fn keeping_and_rules_stay_cheap() {
+    let plain = unsampled(&[]);
+    let with = |more: &str| unsampled_by(&INBOUND.replace("}}", &format!("}},{more}}}")), &[]);
+    let kept = with(r#""sampling":{"keep":{"errors":true,"slower_than_ms":500}}"#);
+    let explain = with(r#""explain":{"header":"x-why"},"sampling":{"force":{"header":"x-force"}}"#);
+    let rules = r#"{"match":{"path":"/a*b","method":"POST"},"action":"restart"},"#.repeat(20);
+    let rules = with(&format!(r#""trust":{{"rules":[{}]}}"#, rules.trim_end_matches(',')));
+    println!("{plain} plain, {kept} kept, {explain} explain and force, {rules} with 20 rules");
+    assert!(kept < plain + 2_500, "{kept}, not {plain}: sampling.keep");
+    assert!(explain < plain + 2_500, "{explain}, not {plain}: headers to look for");
+    assert!(rules < plain + 3_000, "{rules}, not {plain}: rules that do not fit");
 }

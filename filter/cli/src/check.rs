@@ -1,10 +1,11 @@
 //! `hopspan check`
 
+use crate::document::Document;
 use crate::print;
 use hopspan_config::{self as config, Surroundings, VARIABLES};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,10 +15,7 @@ use std::process::ExitCode;
 ///
 /// The file cannot be read, or nothing be written.
 pub(crate) fn run(file: &Path) -> io::Result<ExitCode> {
-    let name = if file == Path::new("-") { "stdin".into() } else { file.to_string_lossy() };
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-    let document = if file == Path::new("-") { stdin() } else { std::fs::read(file) };
-    let document = document.map_err(named)?;
+    let Document { name, bytes } = Document::open(file)?;
 
     // This machine's environment is not the proxy's, so it is not asked: OpenTelemetry's
     // variables count as unset, those that the document asks for as set.
@@ -30,7 +28,7 @@ pub(crate) fn run(file: &Path) -> io::Result<ExitCode> {
         })
     };
     let around = Surroundings { node_id: "", node_cluster: "", env: &env };
-    let config = match config::read_strictly(&document, &around) {
+    let config = match config::read_strictly(&bytes, &around) {
         Ok(config) => config,
         Err(problems) => {
             problems.0.iter().for_each(|problem| eprintln!("{name}: {problem}"));
@@ -46,10 +44,4 @@ pub(crate) fn run(file: &Path) -> io::Result<ExitCode> {
     eprintln!("{name}: OK");
     let effective: serde_json::Value = serde_json::from_str(&config.effective)?;
     print(&format!("{effective:#}\n"))
-}
-
-fn stdin() -> io::Result<Vec<u8>> {
-    let mut document = Vec::new();
-    io::stdin().lock().read_to_end(&mut document)?;
-    Ok(document)
 }

@@ -1,13 +1,15 @@
 //! The hopspan command: what it says about a configuration is what a proxy would say.
 
+mod document;
 mod check;
+mod explain;
 
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Checks configurations of hopspan, the tracing filter for Envoy-compatible proxies.
+/// For configurations of hopspan, the tracing filter for Envoy-compatible proxies.
 #[derive(Parser)]
 #[command(name = "hopspan", version, after_help = EXAMPLES)]
 struct Command {
@@ -26,6 +28,14 @@ enum Word {
         /// hopspan's configuration as JSON; - is standard input
         file: PathBuf,
     },
+    /// Say what the filter would do with a request, and why
+    ///
+    /// The request is described by options. It is given to the filter itself, as the first
+    /// request of a proxy with this configuration, so what is said here is what would happen
+    /// there. Callers of a proxy learn the same by the header named explain.header, if they are
+    /// trusted; here one need not be.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<explain::Options>),
     /// Print the JSON Schema of a configuration
     Schema,
 }
@@ -33,6 +43,7 @@ enum Word {
 const EXAMPLES: &str = "\
 Examples:
   hopspan check hopspan.json
+  hopspan explain --config hopspan.json --direction gateway -H 'b3: 1'
   hopspan schema >hopspan.schema.json";
 
 const CHECK_EXAMPLES: &str = "\
@@ -45,18 +56,55 @@ Exit status:
   1  it has problems, one a line: FILE: PATH: what is expected, what was found
   2  it cannot be read, or the command is not used as above";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  # what {} makes of a caller's trace, beside a service and at the edge
+  hopspan explain -H 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' \\
+      --direction inbound
+  hopspan explain -H 'b3: d' --direction gateway
+
+  # which rule a request meets
+  hopspan explain --config hopspan.json --method POST --host shop.example --path /cart \\
+      --source 10.0.0.7 --peer spiffe://cluster.local/ns/shop/sa/web
+
+  # for scripts
+  hopspan explain --config hopspan.json --seed 1 --json | jq .sampled
+
+Exit status:
+  0  the request is explained
+  1  the configuration has problems, one a line: FILE: PATH: what is expected, what was found
+  2  it cannot be read, or the command is not used as above";
+
 /// What the command was asked for could not be done at all.
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    let done = match Command::parse().word {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) if error.use_stderr() => {
+            eprint!("{}", harmless(&error.to_string()));
+            return ExitCode::from(FAILED);
+        }
+        Err(help) => help.exit(),
+    };
+    let done = match command.word {
         Word::Check { file } => check::run(&file),
+        Word::Explain(options) => explain::run(&options),
         Word::Schema => print(&format!("{:#}\n", hopspan_config::schema())),
     };
     done.unwrap_or_else(|error| {
         eprintln!("hopspan: {error}");
         ExitCode::from(FAILED)
     })
+}
+
+/// What is said of an argument has it in full, and a terminal obeys control characters.
+fn harmless(text: &str) -> String {
+    let shown = |it: char| match it.is_control() && it != '\n' {
+        true => it.escape_default().to_string(),
+        false => it.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Writes to standard output; whoever reads there may stop before the end.

@@ -1,10 +1,10 @@
 //! `resource_attributes`: what else is said about where spans come from.
 
-use super::kind::{Kind, integer};
+use super::kind::{Kind, integer, object};
 use super::reader::Reader;
 use super::text::LONGEST;
 use hopspan_core::encode::Value as Attribute;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Attributes by key, which have keys of their own or are hopspan's excepted.
 pub(super) struct Attributes;
@@ -49,7 +49,7 @@ impl Kind for Attributes {
             Attribute::Float(number) => json!(number),
             Attribute::Flag(flag) => json!(flag),
         };
-        Some(value.iter().map(|(key, it)| (key.clone(), json(it))).collect::<Map<_, _>>().into())
+        Some(object(value.iter().map(|(key, it)| (key, json(it)))))
     }
 
     fn schema() -> Value {

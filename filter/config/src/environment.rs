@@ -5,6 +5,7 @@
 
 use super::Surroundings;
 use super::attributes::{self, OF_SDK};
+use super::document;
 use super::headers;
 use super::key_values;
 use super::keys::{Document, Injected};
@@ -175,9 +176,9 @@ impl Environment<'_> {
                     inject.push(Injected::Format(*format));
                 }
                 _ => {
-                    let known: Vec<_> = <Format as Words>::ALL.iter().map(|(it, _)| *it).collect();
-                    let (known, found) = (known.join(", "), quoted(word));
-                    self.warn(NAME, &format!("{found} is none of {known}, baggage, none"));
+                    let known = <Format as Words>::ALL.iter().map(|(it, _)| format!("{it}, "));
+                    let (known, found) = (known.collect::<String>(), quoted(word));
+                    self.warn(NAME, &format!("{found} is none of {known}baggage, none"));
                 }
             }
         }
@@ -231,7 +232,7 @@ impl Environment<'_> {
         const NAME: &str = TRACES_SAMPLER_ARG;
         const DEFAULT: f64 = 1.0;
         let Some(written) = self.get(NAME) else { return DEFAULT };
-        let ratio = written.trim().parse().ok().filter(|it| (0.0..=1.0).contains(it));
+        let ratio = number(written.trim()).filter(|it| (0.0..=1.0).contains(it));
         ratio.unwrap_or_else(|| {
             self.warn(NAME, &format!("must be 0 to 1, not {}", quoted(&written)));
             DEFAULT
@@ -249,4 +250,11 @@ impl Environment<'_> {
             _ => true,
         }
     }
+}
+
+/// A number as the document has them, or `.5` without the zero that JSON wants. The standard
+/// library's reader is exact to the last bit, but brings a table of 10 KB.
+fn number(text: &str) -> Option<f64> {
+    let zero = if text.starts_with('.') { "0" } else { "" };
+    document::parse(format!("{zero}{text}").as_bytes()).ok()?.as_f64()
 }

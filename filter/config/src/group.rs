@@ -29,40 +29,23 @@ macro_rules! group {
             type Value = Self;
 
             fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-                let Some(object) = found.as_object() else {
-                    reader.wrong("an object", found);
-                    return None;
-                };
-                let it = Self {
-                    $( $key: Setting::read(
-                        object.get(plain(stringify!($key))), plain(stringify!($key)), $default, reader,
-                    ), )+
-                };
-                for key in object.keys() {
-                    if ![$( plain(stringify!($key)) ),+].contains(&key.as_str()) {
-                        reader.at(key, Reader::unknown);
-                    }
-                }
-                $( for needed in [$($needed),+] {
-                    if !object.contains_key(needed) {
-                        reader.problem(format!("must have {needed}"));
-                    }
-                } )?
+                let object = reader.object(found)?;
+                let mut it = Self::default();
+                $( it.$key.read(const { plain(stringify!($key)) }, object, reader); )+
+                reader.keys(object, &[$( const { plain(stringify!($key)) } ),+], &[$( $($needed),+ )?]);
                 Some(it)
             }
 
             fn write(it: &Self) -> Option<Value> {
                 let mut object = Map::new();
-                $( if let Some(value) = <$kind>::write(&it.$key.value) {
-                    object.insert(plain(stringify!($key)).to_owned(), value);
-                } )+
+                $( it.$key.write(const { plain(stringify!($key)) }, &mut object); )+
                 Some(Value::Object(object))
             }
 
             fn schema() -> Value {
                 let mut keys = Map::new();
                 $( keys.insert(
-                    plain(stringify!($key)).to_owned(),
+                    const { plain(stringify!($key)) }.to_owned(),
                     described(
                         <$kind>::schema(),
                         concat!($($meaning),*),
@@ -83,14 +66,7 @@ macro_rules! group {
             }
 
             fn paths(path: &str, out: &mut Vec<String>) {
-                let separator = if path.is_empty() { "" } else { "." };
-                if !path.is_empty() {
-                    out.push(path.to_owned());
-                }
-                $( {
-                    let key = plain(stringify!($key));
-                    <$kind>::paths(&format!("{path}{separator}{key}"), out);
-                } )+
+                group_paths(path, &[$( (const { plain(stringify!($key)) }, <$kind>::paths) ),+], out);
             }
         }
     };
@@ -98,8 +74,25 @@ macro_rules! group {
 pub(super) use group;
 
 /// A key that is a word of Rust's, too, has a mark in front there.
-pub(super) fn plain(key: &'static str) -> &'static str {
-    key.strip_prefix("r#").unwrap_or(key)
+pub(super) const fn plain(key: &str) -> &str {
+    match key.as_bytes() {
+        [b'r', b'#', ..] => key.split_at(2).1,
+        _ => key,
+    }
+}
+
+/// How the paths of a key of a kind are found.
+pub(super) type Paths = fn(&str, &mut Vec<String>);
+
+/// Adds the path of a group, if it has one, and those of all its keys.
+pub(super) fn group_paths(path: &str, keys: &[(&str, Paths)], out: &mut Vec<String>) {
+    let separator = if path.is_empty() { "" } else { "." };
+    if !path.is_empty() {
+        out.push(path.to_owned());
+    }
+    for (key, paths) in keys {
+        paths(&format!("{path}{separator}{key}"), out);
+    }
 }
 
 /// A key's schema, with its meaning and its default.

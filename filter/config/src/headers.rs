@@ -1,8 +1,8 @@
 //! `collector.headers`: header fields that requests carry, which may be secret.
 
-use super::kind::Kind;
+use super::kind::{Kind, object};
 use super::reader::{Reader, quoted};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Header fields by name.
 pub(super) struct Headers;
@@ -63,8 +63,7 @@ impl Kind for Headers {
     }
 
     fn write(value: &Self::Value) -> Option<Value> {
-        let masked = value.iter().map(|(name, _)| (name.clone(), json!("***")));
-        Some(masked.collect::<Map<_, _>>().into())
+        Some(object(value.iter().map(|(name, _)| (name, json!("***")))))
     }
 
     fn schema() -> Value {
@@ -133,7 +132,13 @@ pub(super) fn field(name: &str, value: &str) -> Result<(String, String), Fault> 
 fn fill_in(written: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Fault> {
     let mut value = String::new();
     let mut rest = written;
-    while let Some((before, after)) = rest.split_once("${") {
+    while let Some((before, after)) = rest.split_once('$') {
+        value.push_str(before);
+        let Some(after) = after.strip_prefix('{') else {
+            value.push('$');
+            rest = after;
+            continue;
+        };
         let is_name = |it: &str| {
             it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
                 && it.bytes().next().is_some_and(|it| !it.is_ascii_digit())
@@ -145,7 +150,6 @@ fn fill_in(written: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String
             let name = quoted(name);
             return Err(format!("needs {name} in the VM's environment_variables; it is not set"));
         };
-        value.push_str(before);
         value.push_str(&variable);
         rest = after;
     }

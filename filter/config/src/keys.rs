@@ -1,15 +1,16 @@
 //! The keys of the document.
 
 use super::attributes::Attributes;
-use super::group::{described, group, plain};
+use super::group::{described, group, group_paths, plain};
 use super::headers::Headers;
-use super::kind::{Count, Flag, Kind, Millis, MillisOrNone, OneOf, Setting, Share, Words};
-use super::list::{BaggageKeys, ListOf};
+use super::kind::{Count, Flag, Kind, Maybe, Millis, MillisOrNone, OneOf, Setting, Share, Words};
+use super::list::{BaggageKeys, Each, ListOf};
 use super::reader::Reader;
-use super::text::{Anything, Authority, ClusterName, Path, Text};
+use super::rules::{Patterns, RULES, SamplingRule, TrustRule};
+use super::text::{Anything, Authority, ClusterName, HeaderName, HeaderValue, Path, Text};
 use hopspan_core::batch::Limits;
 use hopspan_core::export;
-use hopspan_core::propagation::{self, Format};
+use hopspan_core::propagation::{self, Announce, Format};
 use hopspan_core::request::Direction;
 use hopspan_core::semconv;
 use hopspan_core::span::Kinds;
@@ -37,8 +38,10 @@ group! {
         propagation: Propagation = Propagation::default(),
         trust: Trust = Trust::default(),
         sampling: Sampling = Sampling::default(),
+        routes: Routes = Routes::default(),
         spans: Spans = Spans::default(),
         metrics: Metrics = Metrics::default(),
+        explain: Explain = Explain::default(),
     }
 }
 
@@ -138,6 +141,20 @@ group! {
         /// it is sampled is decided here. restart: a new trace begins, linked to the old one.
         /// auto: ignore_sampling on gateways (but Istio's waypoints), continue elsewhere.
         default: OneOf<Option<Action>> = None,
+        /// What the context of some callers is worth: the first rule whose match holds wins over
+        /// the default.
+        rules: Each<TrustRule, 0, RULES> = Vec::new(),
+        strip_on_egress: Egress = Egress::default(),
+    }
+}
+
+group! {
+    /// Third parties, to which no trace header of any known format goes, and no baggage.
+    struct Egress {
+        /// Clusters, by name.
+        clusters: Patterns = Vec::new(),
+        /// Hosts that requests name. A pattern with a colon is tried with the port, too.
+        hosts: Patterns = Vec::new(),
     }
 }
 
@@ -146,6 +163,59 @@ group! {
     struct Sampling {
         /// The share of new traces that is kept: 0.01 is one in a hundred.
         ratio: Share = 1.0,
+        /// The share of some new traces: the first rule whose match holds wins over ratio.
+        rules: Each<SamplingRule, 0, RULES> = Vec::new(),
+        /// The most new traces that are kept in a second, by all workers of the proxy together.
+        max_per_second: Maybe<Count<1, 1_000_000>> = None,
+        /// So many new traces of each of the proxy's routes are kept in a minute, whatever the ratio
+        /// and max_per_second say, by all workers together.
+        min_per_minute: Maybe<Count<1, 60_000>> = None,
+        force: Force = Force::default(),
+        keep: Keep = Keep::default(),
+        /// Whether health checks that trusted callers make are left out. They are known by their
+        /// user agent or by the path of gRPC's health service.
+        skip_health_checks: Flag = true,
+    }
+}
+
+group! {
+    /// A header by which a trusted caller has one trace kept, whatever the ratio says.
+    struct Force {
+        /// Its name. Without it there is no such header.
+        header: Text<HeaderName> = None,
+        /// Its value; any where none is written.
+        value: Text<HeaderValue> = None,
+    }
+}
+
+group! {
+    /// Requests that are kept afterwards although they were not sampled. Hops above that run
+    /// hopspan with this setting keep them, too.
+    struct Keep {
+        /// Those that end in an error: status 5xx, a gRPC status that is the server's fault, no
+        /// complete response.
+        errors: Flag = false,
+        /// Those that take longer than this, in milliseconds.
+        slower_than_ms: Maybe<Millis<1, 3_600_000>> = None,
+    }
+}
+
+group! {
+    /// The proxy's routes.
+    struct Routes {
+        /// Whether routes have settings of their own, in their metadata under hopspan: disabled
+        /// (true: no trace begins there and no span is made) and sampling_ratio (in the place of
+        /// sampling's rules and ratio). Each is asked for where it counts: one host call.
+        metadata: Flag = false,
+    }
+}
+
+group! {
+    /// Finding out why a request was traced or not.
+    struct Explain {
+        /// A header by which a trusted caller asks. The response then has a header of the same
+        /// name that says it.
+        header: Text<HeaderName> = None,
     }
 }
 
@@ -163,6 +233,10 @@ group! {
     struct Metrics {
         /// Where metrics go: nowhere.
         to: Nowhere = (),
+        /// Whether the next hop is told who calls, in the tracestate: it removes that again.
+        /// auto: on outbound listeners and gateways, where sampling.keep needs it. Never towards
+        /// clusters that are not part of an Istio mesh, nor those of trust.strip_on_egress.
+        announce_caller: OneOf<Announce> = Announce::Auto,
     }
 }
 
@@ -173,6 +247,16 @@ impl Words for Option<Direction> {
         ("outbound", Some(Direction::Outbound)),
         ("gateway", Some(Direction::Gateway)),
     ];
+}
+
+impl Words for Direction {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("inbound", Self::Inbound), ("outbound", Self::Outbound), ("gateway", Self::Gateway)];
+}
+
+impl Words for Announce {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
 }
 
 impl Words for Format {
@@ -206,6 +290,14 @@ impl Words for Injected {
         ("datadog", Self::Format(Format::Datadog)),
         ("gcp", Self::Format(Format::Gcp)),
         ("preserve", Self::Preserve),
+    ];
+}
+
+impl Words for Action {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("continue", Self::Continue),
+        ("restart", Self::Restart),
+        ("ignore_sampling", Self::IgnoreSampling),
     ];
 }
 

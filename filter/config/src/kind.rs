@@ -1,7 +1,7 @@
 //! Kinds of values: how each is read, checked, written and described.
 
 use super::reader::Reader;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -39,16 +39,25 @@ impl<K: Kind> Setting<K> {
     }
 
     /// Reads what stands under `key`, if anything does.
-    pub(super) fn read(
-        found: Option<&Value>,
-        key: &str,
-        default: K::Value,
-        reader: &mut Reader<'_>,
-    ) -> Self {
-        match found.and_then(|found| reader.at(key, |reader| K::read(found, reader))) {
-            Some(value) => Self { value, written: true },
-            None => Self::default(default),
+    #[inline(never)]
+    pub(super) fn read(&mut self, key: &str, object: &Map<String, Value>, reader: &mut Reader<'_>) {
+        let Some(found) = object.get(key) else { return };
+        if let Some(value) = reader.at(key, |reader| K::read(found, reader)) {
+            *self = Self { value, written: true };
         }
+    }
+
+    /// Writes it under `key`, if there is anything to write.
+    #[inline(never)]
+    pub(super) fn write(&self, key: &str, object: &mut Map<String, Value>) {
+        put(key, K::write(&self.value), object);
+    }
+}
+
+#[inline(never)]
+fn put(key: &str, value: Option<Value>, object: &mut Map<String, Value>) {
+    if let Some(value) = value {
+        object.insert(key.to_owned(), value);
     }
 }
 
@@ -105,7 +114,7 @@ impl<const MIN: i64, const MAX: i64> Kind for Count<MIN, MAX> {
     type Value = usize;
 
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<usize> {
-        within::<MIN, MAX>(found, reader).and_then(|it| usize::try_from(it).ok())
+        within(found, MIN, MAX, reader).and_then(|it| usize::try_from(it).ok())
     }
 
     fn write(value: &usize) -> Option<Value> {
@@ -121,7 +130,7 @@ impl<const MIN: i64, const MAX: i64> Kind for Millis<MIN, MAX> {
     type Value = Duration;
 
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Duration> {
-        within::<MIN, MAX>(found, reader).map(Duration::from_millis)
+        within(found, MIN, MAX, reader).map(Duration::from_millis)
     }
 
     fn write(value: &Duration) -> Option<Value> {
@@ -174,7 +183,10 @@ impl Kind for Share {
     type Value = f64;
 
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<f64> {
-        let share = found.as_f64().filter(|it| (0.0..=1.0).contains(it));
+        // Envoy's YAML makes a text of every fraction in a Struct:
+        // <https://github.com/envoyproxy/envoy/issues/24410>
+        let number = found.as_f64().or_else(|| found.as_str()?.parse().ok());
+        let share = number.filter(|it| (0.0..=1.0).contains(it));
         if share.is_none() {
             reader.wrong("0 to 1", found);
         }
@@ -198,19 +210,27 @@ impl<T: Words> Kind for OneOf<T> {
         if let Some((_, value)) = T::ALL.iter().find(is) {
             return Some(*value);
         }
-        let words: Vec<_> = T::ALL.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        reader.wrong(&alternatives(&words), found);
+        reader.wrong(&alternatives(&mut T::ALL.iter().map(|(word, _)| *word)), found);
         None
     }
 
     fn write(value: &T) -> Option<Value> {
-        T::ALL.iter().find(|(_, it)| it == value).map(|(word, _)| json!(word))
+        T::ALL.iter().find(|(_, it)| it == value).map(|(word, _)| Value::from(*word))
     }
 
     fn schema() -> Value {
         let words: Vec<_> = T::ALL.iter().map(|(word, _)| word).collect();
         json!({ "enum": words })
     }
+}
+
+/// An object of these keys. To `collect` them would sort them first, and sorting is much code.
+pub(super) fn object<'a>(keys: impl Iterator<Item = (&'a String, Value)>) -> Value {
+    let mut object = Map::new();
+    for (key, value) in keys {
+        object.insert(key.clone(), value);
+    }
+    Value::Object(object)
 }
 
 /// A number without fraction. `1000.0` is one, because a Struct has no others.
@@ -222,21 +242,25 @@ pub(super) fn integer(found: &Value) -> Option<i64> {
     found.as_i64().or_else(|| found.as_f64().and_then(whole))
 }
 
-fn within<const MIN: i64, const MAX: i64>(found: &Value, reader: &mut Reader<'_>) -> Option<u64> {
-    let number = integer(found).filter(|it| (MIN..=MAX).contains(it));
+#[inline(never)]
+fn within(found: &Value, least: i64, most: i64, reader: &mut Reader<'_>) -> Option<u64> {
+    let number = integer(found).filter(|it| (least..=most).contains(it));
     if number.is_none() {
         let broken = found.is_f64() && integer(found).is_none();
         let whole = if broken { "a whole number, " } else { "" };
-        reader.wrong(&format!("{whole}{MIN} to {MAX}"), found);
+        reader.wrong(&format!("{whole}{least} to {most}"), found);
     }
     number.and_then(|it| u64::try_from(it).ok())
 }
 
-/// `a`, `a or b`, `a, b or c`
-fn alternatives(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+/// `"a"`, `"a" or "b"`, `"a", "b" or "c"`
+#[inline(never)]
+fn alternatives(words: &mut dyn DoubleEndedIterator<Item = &str>) -> String {
+    let last = words.next_back().map(|it| format!("\"{it}\"")).unwrap_or_default();
+    let mut others = String::new();
+    for word in words {
+        let comma = if others.is_empty() { "" } else { ", " };
+        others.push_str(&format!("{comma}\"{word}\""));
     }
+    if others.is_empty() { last } else { format!("{others} or {last}") }
 }

@@ -17,6 +17,7 @@ mod headers;
 mod attributes;
 mod list;
 mod group;
+mod rules;
 mod keys;
 mod settle;
 mod environment;
@@ -28,11 +29,9 @@ pub use environment::VARIABLES;
 use hopspan_core::config::Config;
 use hopspan_core::export::ClusterNaming;
 use hopspan_core::request::Direction;
-use hopspan_core::sampling::TraceIdRatio;
-use hopspan_core::trust::Policy;
 use keys::Document;
 use kind::Kind;
-use reader::Reader;
+use reader::{Reader, as_json};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -97,7 +96,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
     if matches!(istio, Some(Istio::Router | Istio::Waypoint)) {
         keys.direction.value = keys.direction.value.or(Some(Direction::Gateway));
     }
-    let effective = Document::write(&keys).unwrap_or_default().to_string();
+    let effective = as_json(&Document::write(&keys).unwrap_or_default());
     let Document {
         strict: _,
         direction,
@@ -107,13 +106,14 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         batch,
         retry,
         propagation,
-        trust,
+        mut trust,
         sampling,
+        routes,
         spans,
-        metrics: _,
+        metrics,
+        explain,
     } = keys;
     let direction = direction.value;
-    let ratio = TraceIdRatio::new(sampling.value.ratio.value).unwrap_or(TraceIdRatio::ALL);
     let resource = service.value.resource(resource_attributes.value);
     let batch = batch.value.limits();
     settle::check_room(&resource, &batch, &mut reader);
@@ -128,11 +128,13 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         batch,
         retry: retry.value.retry(),
         propagation: propagation.value.propagation(),
-        trust: match trust.value.default.value {
-            Some(action) => Policy::Always(action),
-            None => Policy::auto(direction, istio == Some(Istio::Waypoint)),
-        },
-        ratio,
+        egress: trust.value.egress(),
+        trust: trust.value.policy(direction, istio == Some(Istio::Waypoint)),
+        keep: sampling.value.keep(),
+        sampling: sampling.value.settings(routes.value.metadata.value),
+        is_istio: istio.is_some(),
+        announce: metrics.value.announce_caller.value,
+        explain: explain.value.header.value.map(|it| it.to_ascii_lowercase().into()),
         kinds: spans.value.kind.value,
         warnings,
         unknown_keys,

@@ -11,8 +11,8 @@ use std::rc::Rc;
 /// Some of a few words, none of them twice.
 pub(super) struct ListOf<T>(PhantomData<T>);
 
-/// Up to `MOST` of one kind.
-pub(super) struct Each<K, const MOST: usize>(PhantomData<K>);
+/// `LEAST` to `MOST` of one kind.
+pub(super) struct Each<K, const LEAST: usize, const MOST: usize>(PhantomData<K>);
 
 /// Keys of baggage that become attributes of spans.
 pub(super) struct BaggageKeys;
@@ -49,12 +49,12 @@ impl<T: Words> Kind for ListOf<T> {
     }
 }
 
-impl<K: Kind, const MOST: usize> Kind for Each<K, MOST> {
+impl<K: Kind, const LEAST: usize, const MOST: usize> Kind for Each<K, LEAST, MOST> {
     type Value = Vec<K::Value>;
 
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
-        let Some(list) = found.as_array().filter(|it| it.len() <= MOST) else {
-            reader.wrong(&format!("a list of {MOST} at most"), found);
+        let Some(list) = found.as_array().filter(|it| (LEAST..=MOST).contains(&it.len())) else {
+            reader.wrong(&format!("a list of {LEAST} to {MOST}"), found);
             return None;
         };
         let mut values = Vec::new();
@@ -65,11 +65,11 @@ impl<K: Kind, const MOST: usize> Kind for Each<K, MOST> {
     }
 
     fn write(value: &Self::Value) -> Option<Value> {
-        Some(value.iter().filter_map(K::write).collect())
+        (value.len() >= LEAST).then(|| value.iter().filter_map(K::write).collect())
     }
 
     fn schema() -> Value {
-        json!({ "type": "array", "maxItems": MOST, "items": K::schema() })
+        json!({ "type": "array", "minItems": LEAST, "maxItems": MOST, "items": K::schema() })
     }
 
     fn paths(path: &str, out: &mut Vec<String>) {

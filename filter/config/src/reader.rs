@@ -4,7 +4,7 @@ use super::Problem;
 use super::keys::Document;
 use super::kind::integer;
 use super::nearest;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Goes through a document and keeps notes.
 pub(super) struct Reader<'a> {
@@ -30,6 +30,15 @@ impl<'a> Reader<'a> {
 
     /// Reads what stands under `key`.
     pub(super) fn at<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let parent = self.enter(key);
+        let it = read(self);
+        self.path.truncate(parent);
+        it
+    }
+
+    /// Adds `key` to the path; returns the length that it had.
+    #[inline(never)]
+    fn enter(&mut self, key: &str) -> usize {
         let parent = self.path.len();
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-');
         if key.is_empty() || !key.chars().all(plain) {
@@ -42,21 +51,46 @@ impl<'a> Reader<'a> {
             }
             self.path.push_str(&shortened(key));
         }
-        let it = read(self);
-        self.path.truncate(parent);
-        it
+        parent
+    }
+
+    /// The keys of what must be an object.
+    #[inline(never)]
+    pub(super) fn object<'v>(&mut self, found: &'v Value) -> Option<&'v Map<String, Value>> {
+        if !found.is_object() {
+            self.wrong("an object", found);
+        }
+        found.as_object()
+    }
+
+    /// Notes the keys of an object that are none of `known`, and those of `needed` that it lacks.
+    #[inline(never)]
+    pub(super) fn keys(&mut self, object: &Map<String, Value>, known: &[&str], needed: &[&str]) {
+        for key in object.keys().filter(|it| !known.contains(&it.as_str())) {
+            self.at(key, Self::unknown);
+        }
+        for needed in needed.iter().filter(|it| !object.contains_key(**it)) {
+            self.problem(format!("must have {needed}"));
+        }
     }
 
     /// Reads a member of a list.
     pub(super) fn at_number<T>(&mut self, number: usize, read: impl FnOnce(&mut Self) -> T) -> T {
-        let parent = self.path.len();
-        self.path.push_str(&format!("[{number}]"));
+        let parent = self.enter_number(number);
         let it = read(self);
         self.path.truncate(parent);
         it
     }
 
+    #[inline(never)]
+    fn enter_number(&mut self, number: usize) -> usize {
+        let parent = self.path.len();
+        self.path.push_str(&format!("[{number}]"));
+        parent
+    }
+
     /// Notes that the value here is not `expected`.
+    #[inline(never)]
     pub(super) fn wrong(&mut self, expected: &str, found: &Value) {
         self.problem(format!("must be {expected}, not {}", named(found)));
     }
@@ -73,11 +107,12 @@ impl<'a> Reader<'a> {
 
     /// Notes a problem here.
     pub(super) fn problem(&mut self, message: impl Into<String>) {
-        let path = if self.path.is_empty() { "document" } else { &self.path };
-        self.problems.push(Problem { path: path.to_owned(), message: message.into() });
+        let path = if self.path.is_empty() { "document" } else { &self.path }.to_owned();
+        self.problem_at(&path, message.into());
     }
 
     /// Notes a problem at `path`, after reading.
+    #[inline(never)]
     pub(super) fn problem_at(&mut self, path: &str, message: String) {
         self.problems.push(Problem { path: path.to_owned(), message });
     }
@@ -122,14 +157,19 @@ fn named(value: &Value) -> String {
         Value::Array(_) => "a list".to_owned(),
         Value::String(text) => quoted(text),
         // 50.0 is 50: a Struct has no other numbers.
-        Value::Number(_) => integer(value).map_or(value.to_string(), |it| it.to_string()),
-        Value::Null | Value::Bool(_) => value.to_string(),
+        Value::Number(_) => integer(value).map_or_else(|| as_json(value), |it| it.to_string()),
+        Value::Null | Value::Bool(_) => as_json(value),
     }
 }
 
 /// Somebody's text on one line, in quotes.
 pub(super) fn quoted(text: &str) -> String {
-    Value::from(shortened(text)).to_string()
+    as_json(&Value::from(shortened(text)))
+}
+
+/// A value as JSON text. Its `Display` could indent it, too, and is twice the code.
+pub(super) fn as_json(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn shortened(text: &str) -> String {

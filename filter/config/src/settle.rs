@@ -1,15 +1,22 @@
 //! From keys to settings: what keys say together, and what each other module wants to know.
 
 use super::attributes::OF_SERVICE;
-use super::keys::{Batch, Collector, Document, Injected, Propagation, Retry, Service};
+use super::keys::{
+    Batch, Collector, Document, Egress, Force, Injected, Keep, Propagation, Retry, Sampling,
+    Service, Trust,
+};
 use super::kind::{Kind, OneOf, Setting};
-use super::reader::{Reader, quoted};
+use super::reader::{Reader, as_json, quoted};
+use super::rules::{SamplingRule, TrustRule};
 use super::text::{Authority, Text};
 use hopspan_core::batch::Limits;
 use hopspan_core::encode::otlp::Envelope;
 use hopspan_core::encode::{Resource, Value};
 use hopspan_core::export::{self, ClusterNaming};
-use hopspan_core::propagation;
+use hopspan_core::request::Direction;
+use hopspan_core::sampling::{TraceIdRatio, head};
+use hopspan_core::{keep, propagation, trust};
+use std::num::NonZeroU32;
 
 impl Document {
     /// Paths of all keys.
@@ -24,7 +31,7 @@ impl Document {
     /// Two that are written and contradict each other are a problem; a default gives way to
     /// what is written.
     pub(super) fn reconcile(&mut self, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
-        let Self { batch, retry, collector, propagation, .. } = self;
+        let Self { batch, retry, collector, propagation, sampling, .. } = self;
         propagation.value.settle(reader);
         let (batch, retry) = (&mut batch.value, &mut retry.value);
         at_most(
@@ -43,6 +50,10 @@ impl Document {
             reader,
         );
         collector.value.settle(collector.written, reader, warnings);
+        let force = &sampling.value.force.value;
+        if force.header.value.is_none() && force.value.written {
+            warnings.push("sampling.force: has no header, so nothing is forced".to_owned());
+        }
     }
 }
 
@@ -59,7 +70,7 @@ fn at_most<L: Kind, H: Kind<Value = L::Value>>(
     }
     match (low.written, high.written) {
         (true, true) => {
-            let json = |it: Option<serde_json::Value>| it.unwrap_or_default();
+            let json = |it: Option<serde_json::Value>| as_json(&it.unwrap_or_default());
             let (found, limit) = (json(L::write(&low.value)), json(H::write(&high.value)));
             let message = format!("must be at most {high_path}, which is {limit}, not {found}");
             reader.problem_at(low_path, message);
@@ -177,7 +188,7 @@ impl Propagation {
         if !inject.written {
             inject.value.retain(|it| !cleared(it));
         } else if let Some(both) = inject.value.iter().find(|it| cleared(it)) {
-            let both = OneOf::write(both).unwrap_or_default();
+            let both = as_json(&OneOf::write(both).unwrap_or_default());
             let message = format!("must not have {both}, which is in propagation.inject as well");
             reader.problem_at("propagation.clear", message);
         }
@@ -195,6 +206,62 @@ impl Propagation {
             extract: extract.value,
             clear: clear.value.into_iter().collect(),
             baggage_attributes: baggage_attributes.value,
+        }
+    }
+}
+
+impl Trust {
+    pub(super) fn egress(&mut self) -> trust::Egress {
+        let Egress { clusters, hosts } = std::mem::take(&mut self.strip_on_egress.value);
+        trust::Egress {
+            clusters: clusters.value.into_iter().collect(),
+            hosts: hosts.value.into_iter().collect(),
+        }
+    }
+
+    pub(super) fn policy(self, direction: Option<Direction>, is_waypoint: bool) -> trust::Policy {
+        let rule = |it: TrustRule| Some((it.r#match.value.settle(), it.action.value?));
+        trust::Policy {
+            rules: self.rules.value.into_iter().filter_map(rule).collect(),
+            ..match self.default.value {
+                Some(action) => trust::Policy::always(action),
+                None => trust::Policy::auto(direction, is_waypoint),
+            }
+        }
+    }
+}
+
+impl Sampling {
+    pub(super) fn keep(&self) -> keep::Policy {
+        let Keep { errors, slower_than_ms } = &self.keep.value;
+        keep::Policy { errors: errors.value, slower_than: slower_than_ms.value }
+    }
+
+    pub(super) fn settings(self, of_routes: bool) -> head::Settings {
+        let Self {
+            ratio,
+            rules,
+            max_per_second,
+            min_per_minute,
+            force,
+            keep: _,
+            skip_health_checks,
+        } = self;
+        let ratio_of = |it: f64| TraceIdRatio::new(it).unwrap_or(TraceIdRatio::ALL);
+        let rule = |it: SamplingRule| Some((it.r#match.value.settle(), ratio_of(it.ratio.value?)));
+        let number = |it: Option<usize>| NonZeroU32::new(it.and_then(|it| it.try_into().ok())?);
+        let Force { header, value } = force.value;
+        head::Settings {
+            ratio: ratio_of(ratio.value),
+            rules: rules.value.into_iter().filter_map(rule).collect(),
+            max_per_second: number(max_per_second.value),
+            min_per_minute: number(min_per_minute.value),
+            force: header.value.map(|it| head::Force {
+                header: it.to_ascii_lowercase().into(),
+                value: value.value.map(|it| it.into_bytes().into()),
+            }),
+            skip_health_checks: skip_health_checks.value,
+            of_routes,
         }
     }
 }

@@ -10,10 +10,13 @@ use super::*;
 use hopspan_core::batch::Limits;
 use hopspan_core::encode::{Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
-use hopspan_core::propagation::{Format, Propagation};
+use hopspan_core::keep::Policy as Keep;
+use hopspan_core::propagation::{Announce, Format, Propagation};
+use hopspan_core::sampling::TraceIdRatio;
+use hopspan_core::sampling::head::Settings;
 use hopspan_core::semconv::Kind as SpanKind;
 use hopspan_core::span::Kinds;
-use hopspan_core::trust::Action;
+use hopspan_core::trust::{Action, Egress, Policy};
 use std::time::Duration;
 
 /// A proxy that reads documents; the default one has nothing to add.
@@ -63,7 +66,12 @@ fn nothing_written_is_every_default() {
             retry,
             propagation,
             trust,
-            ratio,
+            egress,
+            sampling,
+            keep,
+            is_istio,
+            announce,
+            explain,
             kinds,
             warnings,
             unknown_keys,
@@ -73,7 +81,9 @@ fn nothing_written_is_every_default() {
         assert_eq!((direction, collector, kinds), (None, None, None), "{document:?}");
         assert_eq!((batch, retry), (Limits::default(), Retry::default()), "{document:?}");
         assert_eq!(propagation, Propagation::default(), "{document:?}");
-        assert_eq!((trust, ratio), (Policy::ByDirection, TraceIdRatio::ALL), "{document:?}");
+        assert_eq!((trust, egress), (Policy::default(), Egress::default()), "{document:?}");
+        assert_eq!((sampling, keep), (Settings::default(), Keep::default()), "{document:?}");
+        assert_eq!((is_istio, announce, explain), (false, Announce::Auto, None), "{document:?}");
         assert_eq!((warnings, unknown_keys), (vec![], 0), "{document:?}");
         assert_eq!(attribute(&resource, "service.name"), text("unknown_service:envoy"));
         assert_eq!(
@@ -83,14 +93,15 @@ fn nothing_written_is_every_default() {
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
                 r#""schedule_delay_ms":1000},"collector":{"headers":{},"#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
-                r#""direction":"auto","metrics":{"to":[]},"#,
+                r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
                 r#""retry":{"enabled":true,"initial_backoff_ms":1000,"max_backoff_ms":30000,"#,
-                r#""max_elapsed_ms":120000},"sampling":{"ratio":1.0},"#,
+                r#""max_elapsed_ms":120000},"routes":{"metadata":false},"sampling":{"force":{},"#,
+                r#""keep":{"errors":false},"ratio":1.0,"rules":[],"skip_health_checks":true},"#,
                 r#""service":{"name":"unknown_service:envoy"},"spans":{"kind":"auto"},"#,
-                r#""strict":false,"trust":{"default":"auto"}}"#
+                r#""strict":false,"trust":{"default":"auto","rules":[],"strip_on_egress":{}}}"#
             )
         );
     }
@@ -183,8 +194,8 @@ fn every_key_reaches_its_setting() {
         baggage_attributes: vec!["user.id".into()],
     };
     assert_eq!(config.propagation, propagation);
-    assert_eq!(config.trust, Policy::Always(Action::Restart));
-    assert_eq!(config.ratio, TraceIdRatio::new(0.25).unwrap());
+    assert_eq!(config.trust, Policy::always(Action::Restart));
+    assert_eq!(config.sampling.ratio, TraceIdRatio::new(0.25).unwrap());
     assert_eq!(config.kinds, Some(Kinds::One(SpanKind::Client)));
     assert_eq!((config.warnings, config.unknown_keys), (vec![], 0));
 }
@@ -199,6 +210,22 @@ fn a_default_gives_way_to_what_is_written() {
         (r#"{"retry":{"initial_backoff_ms":60000}}"#, "/retry/max_backoff_ms", 60_000),
     ] {
         assert_eq!(Proxy::default().effective(document, pointer), want, "{document}");
+    }
+}
+
+#[test]
+fn a_share_may_be_the_text_that_yaml_makes_of_it() {
+    for (document, want) in [
+        (r#"{"sampling": {"ratio": "0.01"}}"#, Ok(json!(0.01))),
+        (r#"{"sampling": {"ratio": "1e-9"}}"#, Ok(json!(1e-9))),
+        (r#"{"sampling": {"ratio": "50"}}"#, Err(r#"not "50""#)),
+        (r#"{"sampling": {"ratio": "NaN"}}"#, Err(r#"not "NaN""#)),
+        (r#"{"sampling": {"ratio": "1 %"}}"#, Err(r#"not "1 %""#)),
+    ] {
+        let got = Proxy::default().read(document);
+        let got = got.map(|_| Proxy::default().effective(document, "/sampling/ratio"));
+        let want = want.map_err(|not| format!("sampling.ratio: must be 0 to 1, {not}"));
+        assert_eq!(got, want, "{document}");
     }
 }
 
@@ -227,21 +254,22 @@ fn the_authority_is_one_that_servers_accept() {
 fn the_node_says_what_is_not_written() {
     use ClusterNaming::{Envoy, Istio};
     use Direction::{Gateway, Inbound};
-    let ignore = Policy::Always(Action::IgnoreSampling);
-    let go_on = Policy::Always(Action::Continue);
+    let ignore = Policy::always(Action::IgnoreSampling);
+    let go_on = Policy::always(Action::Continue);
+    let ask = Policy::default();
     for (node_id, written, want) in [
-        ("", "auto", (None, Policy::ByDirection, Envoy)),
-        ("my~node", "auto", (None, Policy::ByDirection, Envoy)),
-        ("sidecar~10.0.0.1~a.b~b.svc", "auto", (None, Policy::ByDirection, Istio)),
-        ("router~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), ignore, Istio)),
-        ("waypoint~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), go_on, Istio)),
-        ("router~10.0.0.1~a.b~b.svc", "inbound", (Some(Inbound), go_on, Istio)),
-        ("", "gateway", (Some(Gateway), ignore, Envoy)),
+        ("", "auto", (None, &ask, Envoy)),
+        ("my~node", "auto", (None, &ask, Envoy)),
+        ("sidecar~10.0.0.1~a.b~b.svc", "auto", (None, &ask, Istio)),
+        ("router~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), &ignore, Istio)),
+        ("waypoint~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), &go_on, Istio)),
+        ("router~10.0.0.1~a.b~b.svc", "inbound", (Some(Inbound), &go_on, Istio)),
+        ("", "gateway", (Some(Gateway), &ignore, Envoy)),
     ] {
         let proxy = Proxy { node_id, ..Proxy::default() };
         let document = json!({"direction": written, "collector": {"cluster": "c"}}).to_string();
         let config = proxy.read(document).unwrap();
-        let got = (config.direction, config.trust, config.collector.unwrap().naming);
+        let got = (config.direction, &config.trust, config.collector.unwrap().naming);
         assert_eq!(got, want, "{node_id} {written}");
     }
 }

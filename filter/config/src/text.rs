@@ -112,8 +112,13 @@ impl Rules for Path {
 impl<R: Rules> Text<R> {
     /// Whether a text is what it must be.
     pub(super) fn allows(text: &str) -> bool {
-        !text.is_empty() && text.chars().count() <= LONGEST && R::allow(text)
+        has_length(text) && R::allow(text)
     }
+}
+
+#[inline(never)]
+fn has_length(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= LONGEST
 }
 
 impl<R: Rules> Kind for Text<R> {

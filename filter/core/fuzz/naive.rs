@@ -162,6 +162,10 @@ pub(crate) fn jaeger(value: &[u8]) -> Option<String> {
 pub(crate) fn xray(value: &[u8]) -> Option<String> {
     // Other fields may hold any bytes.
     let text: String = value.iter().map(|it| char::from(*it)).collect();
+    let text = text.trim_matches([' ', '\t']);
+    if text.chars().count() > 7 * 1024 {
+        return None;
+    }
     let mut known = [None, None, None];
     for field in text.split(';').map(|it| it.trim_matches([' ', '\t'])).filter(|it| !it.is_empty())
     {
@@ -197,7 +201,7 @@ pub(crate) fn xray(value: &[u8]) -> Option<String> {
 }
 
 pub(crate) fn gcp(value: &[u8]) -> Option<String> {
-    let text = text(value)?;
+    let text = text(value).filter(|it| it.len() <= 32 + "/18446744073709551615;o=1".len())?;
     let (ids, decision) = match text.split_once(';') {
         None => (text, "defer"),
         Some((ids, "o=")) => (ids, "defer"),
@@ -212,6 +216,7 @@ pub(crate) fn gcp(value: &[u8]) -> Option<String> {
 
 /// Trace-id, parent id, sampling priority, tags.
 pub(crate) fn datadog(values: [Option<&[u8]>; 4]) -> Option<String> {
+    let text = |value| text(value).filter(|it| it.len() <= "18446744073709551615".len());
     let low = decimal(text(values[0]?)?).filter(|it| !is_zero(it))?;
     let span = match values[1] {
         Some(digits) => Some(decimal(text(digits)?)?).filter(|it| !is_zero(it)),

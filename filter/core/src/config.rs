@@ -6,11 +6,13 @@
 use crate::batch::Limits;
 use crate::encode::Resource;
 use crate::export::{Collector, Retry};
-use crate::propagation::Propagation;
-use crate::request::Direction;
-use crate::sampling::TraceIdRatio;
+use crate::keep;
+use crate::propagation::{Announce, Edit, Propagation};
+use crate::request::{Direction, Headers};
+use crate::sampling::head::{Force, Settings};
 use crate::span::Kinds;
-use crate::trust::Policy;
+use crate::trust::{Egress, Policy};
+use std::rc::Rc;
 
 /// All settings, checked.
 #[derive(Debug)]
@@ -31,8 +33,18 @@ pub struct Config {
     pub propagation: Propagation,
     /// What an incoming context is worth.
     pub trust: Policy,
-    /// The share of new traces that is kept.
-    pub ratio: TraceIdRatio,
+    /// Who gets no trace headers.
+    pub egress: Egress,
+    /// Which new traces are recorded.
+    pub sampling: Settings,
+    /// What is recorded afterwards.
+    pub keep: keep::Policy,
+    /// Whether Istio's control plane gave the clusters their names, which say where they lead.
+    pub is_istio: bool,
+    /// Whether the next hop is told who calls.
+    pub announce: Announce,
+    /// The header, in lower case, by which a trusted caller asks why.
+    pub explain: Option<Rc<str>>,
     /// Which spans a hop makes; `None` goes by direction.
     pub kinds: Option<Kinds>,
     /// What is odd, but refuses nothing: one line each, no secrets.
@@ -41,4 +53,19 @@ pub struct Config {
     pub unknown_keys: usize,
     /// The whole effective configuration as one line of JSON, secrets masked.
     pub effective: String,
+}
+
+impl Config {
+    /// The name of the header by which a request asks why it is traced, if it does.
+    pub fn explains(&self, headers: Headers<'_>) -> Option<&Rc<str>> {
+        self.explain.as_ref().filter(|it| headers.get(it.as_bytes()).is_some())
+    }
+
+    /// The edits that remove what a caller may only wish for if it is trusted.
+    pub fn without_wishes(&self, headers: Headers<'_>) -> impl Iterator<Item = Edit> {
+        let force = self.sampling.force.as_ref().map(|Force { header, .. }| header);
+        let there = move |it: &&Rc<str>| headers.get(it.as_bytes()).is_some();
+        let names = force.into_iter().chain(&self.explain).filter(there);
+        names.map(|it| Edit::RemoveChosen(Rc::clone(it)))
+    }
 }

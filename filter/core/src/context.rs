@@ -62,6 +62,8 @@ pub struct Outgoing<'a> {
     pub is_debug: bool,
     /// Whether the trace came in with an id of 64 bits.
     pub is_short: bool,
+    /// What hopspan's own member of `tracestate` tells the next hop, if it is told anything.
+    pub announcement: Option<Vec<u8>>,
 }
 
 // === impl Decision ===

@@ -62,7 +62,7 @@ impl TraceId {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        print(&self.0, f)
     }
 }
 
@@ -88,7 +88,7 @@ impl SpanId {
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        print(&self.0, f)
     }
 }
 
@@ -96,6 +96,10 @@ impl fmt::Debug for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SpanId({self})")
     }
+}
+
+fn print(id: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// A source of random ids and jitter, seeded once and then free of host calls.
@@ -152,16 +156,19 @@ impl Generator {
 /// HEXDIGLC = DIGIT / "a" / "b" / "c" / "d" / "e" / "f" ; lowercase hex character
 /// ```
 /// Spec: <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>
+#[inline(never)]
 pub fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    let mut bytes = [0; N];
     if pairs.len() != N {
         return None;
     }
+    let (mut bytes, mut all) = ([0; N], 0);
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
+        let [high, low] = [nibble(*high), nibble(*low)];
+        *byte = high << 4 | low;
+        all |= high | low;
     }
-    Some(bytes)
+    (all < 16).then_some(bytes)
 }
 
 /// Reads a hexadecimal number of up to `2 * N` digits in either case, filled up with zeroes
@@ -173,6 +180,7 @@ pub fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
 /// assert_eq!(short_hex::<2>(b"A1f"), Some([0x0a, 0x1f]));
 /// assert_eq!(short_hex::<2>(b""), None);
 /// ```
+#[inline(never)]
 pub fn short_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if digits.is_empty() || digits.len().div_ceil(2) > N {
@@ -180,34 +188,61 @@ pub fn short_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     }
     for (byte, pair) in bytes.iter_mut().rev().zip(digits.rchunks(2)) {
         for digit in pair {
-            *byte = *byte << 4 | nibble(digit.to_ascii_lowercase())?;
+            let nibble = Some(nibble(digit.to_ascii_lowercase())).filter(|it| *it < 16)?;
+            *byte = *byte << 4 | nibble;
         }
     }
     Some(bytes)
 }
 
 /// Reads a decimal number of 64 bits: digits and nothing else.
+#[inline(never)]
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     let number = std::str::from_utf8(digits).ok()?;
     number.parse().ok().filter(|_| digits.iter().all(u8::is_ascii_digit))
 }
 
 /// Appends `bytes` as lower-case hexadecimal digits.
+#[inline(never)]
 pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).copied().unwrap_or(b'0');
-        out.extend([digit(byte >> 4), digit(*byte)]);
+    let start = out.len();
+    out.resize(start.saturating_add(bytes.len().saturating_mul(2)), 0);
+    let (pairs, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(digit.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
-    }
+/// The value of a lower-case hexadecimal digit; 16 or more for any other byte.
+fn nibble(digit: u8) -> u8 {
+    NIBBLES.get(usize::from(digit)).copied().unwrap_or(u8::MAX)
 }
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The two digits of each byte.
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// What each byte is worth as a digit.
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
+static NIBBLES: [u8; 256] = {
+    let mut nibbles = [u8::MAX; 256];
+    let mut value: u8 = 0;
+    while value < 16 {
+        nibbles[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    nibbles
+};
 
 #[cfg(test)]
 mod tests {

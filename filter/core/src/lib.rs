@@ -11,14 +11,18 @@
 
 pub mod id;
 pub mod time;
+pub mod pattern;
 pub mod request;
 pub mod redact;
+pub mod matching;
+pub mod shared;
 pub mod context;
 pub mod propagation;
 pub mod trust;
 pub mod sampling;
 pub mod timing;
 pub mod semconv;
+pub mod keep;
 pub mod span;
 pub mod encode;
 pub mod batch;
@@ -26,4 +30,5 @@ pub mod stats;
 pub mod export;
 pub mod config;
 pub mod origin;
+pub mod explain;
 pub mod tracer;

@@ -4,10 +4,17 @@
 use crate::config::Config;
 use crate::context::{Decision, Outgoing, Remote, SpanContext, TraceFlags};
 use crate::id::{Generator, SpanId};
-use crate::propagation::{Extracted, Propagation, baggage};
-use crate::request::fields::RequestFields;
-use crate::request::{Direction, Headers};
+use crate::matching::candidate::Candidate;
+use crate::propagation::invalid::Invalid;
+use crate::propagation::{
+    Announce, Edit, Extracted, Format, Propagation, announcement, baggage, tracestate,
+};
+use crate::request::{Direction, Stream};
+use crate::sampling::head::{By, Dice, Sampler, Verdict, Wishes};
+use crate::sampling::probability::OtMember;
+use crate::shared::Shared;
 use crate::stats::{Stat, Stats};
+use crate::time::Monotonic;
 use crate::trust::Action;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -19,74 +26,124 @@ pub struct Origin<'a> {
     pub outgoing: Outgoing<'a>,
     /// The caller's span, if its trace goes on.
     pub parent: Option<SpanId>,
-    /// Contexts that came with the request and do not go on.
-    others: Vec<Remote<'a>>,
+    /// What was decided about recording the trace.
+    pub verdict: Verdict,
     /// What was made of the caller's words.
-    action: Action,
+    pub action: Action,
+    /// The format that the context came in, if one did.
+    pub format: Option<Format>,
+    /// Whether the caller is a hopspan that said so, and is trusted.
+    pub is_announced: bool,
+    /// Contexts that came with the request and do not go on.
+    pub others: Vec<Remote<'a>>,
 }
 
 impl<'a> Origin<'a> {
-    /// Decides on a request. The listener's direction is asked only where the answer depends
-    /// on it.
-    pub fn of(
-        fields: &RequestFields<'a>,
-        headers: Headers<'a>,
-        direction: impl FnOnce() -> Direction,
+    /// Decides on a request. The host is asked only for what the answer depends on.
+    pub fn of<S: Stream + Shared>(
+        request: &mut Candidate<'a, S>,
         config: &Config,
+        sampler: &mut Sampler,
+        now: Monotonic,
         ids: &mut Generator,
         stats: &mut Stats,
     ) -> Self {
-        let Extracted { context, decision, conflicts, is_invalid } =
-            config.propagation.extract(&fields.trace, headers);
-        if is_invalid {
-            stats.count(Stat::ContextInvalid);
+        let Extracted { context, format, decision, conflicts, invalid } =
+            config.propagation.extract(&request.fields.trace, request.headers);
+        for reason in invalid.iter() {
+            stats.count(invalid_stat(reason));
         }
         if !conflicts.is_empty() {
             stats.count(Stat::ContextConflicts);
         }
-        let said_something = context.is_some() || decision != Decision::Defer;
-        let action = match said_something {
-            true => config.trust.action(direction),
+        if request.direction() == Direction::Outbound {
+            let carries = context.is_some() || decision != Decision::Defer;
+            stats.count(if carries { Stat::ContextPresent } else { Stat::ContextMissing });
+        }
+        let wishes = config.sampling.wishes(decision, request);
+        let action = match context.is_some()
+            || wishes.is_any()
+            || config.without_wishes(request.headers).next().is_some()
+        {
+            true => config.trust.action(request),
             false => Action::Continue,
         };
-        if action != Action::Continue {
-            stats.count(Stat::ContextUntrusted);
+        let is_trusted = action == Action::Continue;
+        if !is_trusted {
+            let explains = config.explains(request.headers).is_some();
+            count_untrusted(context.as_ref(), wishes, explains, stats);
         }
-        // What strangers decide does not count, and their debug flag ends here.
-        let decision = if action == Action::Continue { decision } else { Decision::Defer };
-        let is_debug = decision == Decision::Debug;
+        // What strangers wish for does not count, and their debug flag ends here.
+        let wishes = if is_trusted { wishes } else { Wishes::default() };
+        let is_debug = wishes.decision == Decision::Debug;
         let mut others = conflicts;
         let (remote, abandoned) = match action {
             Action::Continue | Action::IgnoreSampling => (context, None),
             Action::Restart => (None, context),
         };
-        if let Some(remote) = abandoned {
-            others.insert(0, remote);
+        others.splice(0..0, abandoned);
+        let is_new = remote.is_none();
+        let Remote { trace_id, span_id: parent, is_short, is_random, tracestate, .. } = remote
+            .unwrap_or_else(|| Remote {
+                is_random: true,
+                ..Remote::new(ids.trace_id(), None, Decision::Defer)
+            });
+        let caller = parent.and_then(|it| announcement::read(&tracestate, it));
+        let is_announced = caller.is_some() && is_trusted;
+        let mut ot = OtMember::of(&tracestate);
+        // A stranger chose the trace-id, so it may not choose the dice as well.
+        let dice =
+            if is_trusted || is_new { Dice::OfTrace(trace_id) } else { Dice::Own(ids.bits()) };
+        if !is_trusted {
+            ot.erase();
         }
-        stats.count(match remote {
-            Some(_) => Stat::ContextContinued,
-            None => Stat::ContextStarted,
-        });
-        let Some(Remote { trace_id, span_id, is_short, is_random, tracestate, .. }) = remote else {
-            let trace_id = ids.trace_id();
-            let ratio = || config.ratio.keeps(trace_id.randomness());
-            let flags = TraceFlags::RANDOM.with_sampled(decided(decision, ratio, stats));
-            let tracestate = Cow::default();
-            let context = SpanContext { trace_id, span_id: ids.span_id(), flags, tracestate };
-            let outgoing = Outgoing { context, is_debug, is_short: false };
-            return Self { outgoing, parent: None, others, action };
-        };
-        let ratio = || match action {
-            Action::Continue => config.ratio.keeps(trace_id.randomness()),
-            // The caller chose the trace-id, so it may not choose the dice as well.
-            Action::IgnoreSampling | Action::Restart => config.ratio.keeps(ids.bits() >> 8),
-        };
-        let sampled = decided(decision, ratio, stats);
+        let verdict = sampler.decide(&config.sampling, wishes, dice, &mut ot, request, now);
+        count_verdict(&verdict, stats);
+        match verdict.by {
+            // What has no context goes on without any.
+            By::Disabled if is_new && is_trusted => {}
+            _ if is_new => stats.count(Stat::ContextStarted),
+            _ => stats.count(Stat::ContextContinued),
+        }
+        stats.add(Stat::KeepForgotten, i64::try_from(sampler.forgotten()).unwrap_or(i64::MAX));
+        let tracestate = ot.apply(tracestate::without(tracestate, announcement::KEY));
         let flags = if is_random { TraceFlags::RANDOM } else { TraceFlags::default() };
-        let flags = flags.with_sampled(sampled);
+        let flags = flags.with_sampled(verdict.sampled);
         let context = SpanContext { trace_id, span_id: ids.span_id(), flags, tracestate };
-        let outgoing = Outgoing { context, is_debug, is_short };
-        Self { outgoing, parent: span_id, others, action }
+        let outgoing = Outgoing { context, is_debug, is_short, announcement: None };
+        Self { outgoing, parent, verdict, action, format, is_announced, others }
+    }
+
+    /// Tells the next hop who calls, if it is one of ours that needs to know.
+    pub fn announce<S: Stream>(
+        &mut self,
+        request: &mut Candidate<'a, S>,
+        config: &Config,
+        may_be_kept: bool,
+    ) {
+        let wanted = match config.announce {
+            Announce::Never => false,
+            Announce::Auto => may_be_kept,
+            Announce::Always => true,
+        };
+        let may_be_ours = wanted
+            && request.direction() != Direction::Inbound
+            && !(config.is_istio && request.leaves_the_mesh());
+        if may_be_ours {
+            let span_id = self.outgoing.context.span_id;
+            let service = config.resource.service_name();
+            self.outgoing.announcement = Some(announcement::write(span_id, service));
+        }
+    }
+
+    /// The edits that remove who called, and leave all else as it came.
+    pub fn without_announcement(&self) -> Vec<Edit> {
+        let list = &self.outgoing.context.tracestate;
+        match (self.is_announced, list.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![Edit::Remove(tracestate::NAME)],
+            (true, false) => vec![Edit::Replace(tracestate::NAME, list.to_vec())],
+        }
     }
 
     /// What the span links. A trace without a span cannot be linked.
@@ -103,24 +160,78 @@ impl<'a> Origin<'a> {
     }
 
     /// What the span tells of the baggage; that of an abandoned trace is not read.
-    pub fn baggage(
+    pub fn baggage<S>(
         &self,
-        fields: &RequestFields<'_>,
-        headers: Headers<'_>,
+        request: &Candidate<'_, S>,
         propagation: &Propagation,
     ) -> Vec<(Rc<str>, Vec<u8>)> {
         let mut told = Vec::new();
         let keys = &propagation.baggage_attributes;
-        if !keys.is_empty() && fields.baggage.is_present() && self.action != Action::Restart {
-            baggage::read(headers, keys, |key, value| told.push((Rc::clone(key), value)));
+        if !keys.is_empty() && request.fields.baggage.is_present() && self.action != Action::Restart
+        {
+            baggage::read(request.headers, keys, |key, value| {
+                told.push((Rc::clone(key), value));
+            });
         }
         told
     }
 }
 
-/// Whether a trace is recorded: as the caller says, or as the ratio does.
-fn decided(decision: Decision, ratio: impl FnOnce() -> bool, stats: &mut Stats) -> bool {
-    let sampled = decision.is_sampled().unwrap_or_else(ratio);
-    stats.count(if sampled { Stat::SamplingSampled } else { Stat::SamplingDropped });
-    sampled
+fn count_verdict(verdict: &Verdict, stats: &mut Stats) {
+    stats.count(if verdict.sampled { Stat::SamplingSampled } else { Stat::SamplingDropped });
+    match verdict.by {
+        By::Debug | By::Force => stats.count(Stat::SamplingForced),
+        By::MaxPerSecond => stats.count(Stat::SamplingLimited),
+        _ => {}
+    }
+}
+
+/// Counts what a caller that is not trusted tried, each thing by itself.
+fn count_untrusted(
+    context: Option<&Remote<'_>>,
+    wishes: Wishes,
+    explains: bool,
+    stats: &mut Stats,
+) {
+    let Wishes { decision, forced, probe: _ } = wishes;
+    let has_member = |it: &Remote<'_>| tracestate::get(&it.tracestate, announcement::KEY).is_some();
+    for (tried, stat) in [
+        (context.is_some() || decision != Decision::Defer, Stat::UntrustedContext),
+        (decision == Decision::Debug, Stat::UntrustedDebug),
+        (forced, Stat::UntrustedForce),
+        (explains, Stat::UntrustedExplain),
+        (context.is_some_and(has_member), Stat::UntrustedMember),
+    ] {
+        if tried {
+            stats.count(stat);
+        }
+    }
+}
+
+/// Where a reason is counted.
+fn invalid_stat(reason: Invalid) -> Stat {
+    match reason {
+        Invalid::Repeated => Stat::InvalidRepeated,
+        Invalid::TooLong => Stat::InvalidTooLong,
+        Invalid::Version => Stat::InvalidVersion,
+        Invalid::ZeroId => Stat::InvalidZeroId,
+        Invalid::Incomplete => Stat::InvalidIncomplete,
+        Invalid::Tracestate => Stat::InvalidTracestate,
+        Invalid::Syntax => Stat::InvalidSyntax,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_counted_under_its_own_name() {
+        for reason in Invalid::ALL {
+            let name = invalid_stat(reason).name();
+            let tag = name.strip_prefix("hopspan.context.invalid.reason=.=");
+            let words = tag.and_then(|it| it.strip_suffix(";.;")).unwrap().replace('_', "");
+            assert_eq!(words, format!("{reason:?}").to_lowercase());
+        }
+    }
 }

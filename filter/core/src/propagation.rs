@@ -3,8 +3,11 @@
 //! Each format is a file of its own that knows nothing but its grammar. Which of them are
 //! read and written, and what happens when they disagree, is decided here.
 
+pub mod invalid;
+mod value;
 pub mod traceparent;
 pub mod tracestate;
+pub mod announcement;
 pub mod tracecontext;
 pub mod b3;
 pub mod b3multi;
@@ -18,10 +21,12 @@ pub mod baggage;
 use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::id::{SpanId, TraceId};
 use crate::request::Headers;
-use crate::request::fields::Field;
+use crate::request::fields::{Field, RequestFields};
 use crate::request::trace_fields::{TraceFields, TraceHeader, TraceHeaders};
+use invalid::Invalids;
 use std::rc::Rc;
 use traceparent::Traceparent;
+use value::trim_ows;
 
 /// A format of trace context.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,6 +69,18 @@ pub struct Propagation {
     pub baggage_attributes: Vec<Rc<str>>,
 }
 
+/// When the next hop is told who calls.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Announce {
+    /// Where it needs to know.
+    #[default]
+    Auto,
+    /// Wherever there may be a next hop in the mesh.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
 /// What one format's headers say.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Said<'a> {
@@ -78,12 +95,14 @@ pub enum Said<'a> {
 pub struct Extracted<'a> {
     /// The first valid context, with what others know of the same trace.
     pub context: Option<Remote<'a>>,
+    /// The format that it came in.
+    pub format: Option<Format>,
     /// What the caller decided, with ids or without.
     pub decision: Decision,
     /// Contexts of other traces, which came in formats of a lower rank.
     pub conflicts: Vec<Remote<'a>>,
-    /// Whether a format that is read broke its grammar.
-    pub is_invalid: bool,
+    /// What was wrong with the formats that are read.
+    pub invalid: Invalids,
 }
 
 /// One change to a header map.
@@ -93,6 +112,10 @@ pub enum Edit {
     Replace(&'static str, Vec<u8>),
     /// Let no header of this name be there.
     Remove(&'static str),
+    /// Let one more header of this name, which the configuration chose, be there.
+    AddChosen(Rc<str>, Vec<u8>),
+    /// Let no header of this name, which the configuration chose, be there.
+    RemoveChosen(Rc<str>),
 }
 
 /// The changes to a request's headers: none that would change nothing.
@@ -117,6 +140,20 @@ impl Format {
         Self::Datadog,
         Self::Gcp,
     ];
+
+    /// As OpenTelemetry's `OTEL_PROPAGATORS` has it, or like it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TraceContext => "tracecontext",
+            Self::B3 => "b3",
+            Self::B3Multi => "b3multi",
+            Self::GrpcTraceBin => "grpc-trace-bin",
+            Self::Jaeger => "jaeger",
+            Self::XRay => "xray",
+            Self::Datadog => "datadog",
+            Self::Gcp => "gcp",
+        }
+    }
 
     /// The headers that belong to the format.
     pub fn headers(self) -> &'static [TraceHeader] {
@@ -151,18 +188,25 @@ impl Format {
         fields.has_any(self.marks())
     }
 
-    /// Reads this format; `None` if it breaks its grammar.
-    pub fn extract<'a>(self, fields: &TraceFields<'a>, headers: Headers<'a>) -> Option<Said<'a>> {
-        match self {
-            Self::TraceContext => tracecontext::extract(fields, headers),
-            Self::B3 => b3::extract(fields),
-            Self::B3Multi => b3multi::extract(fields),
+    /// Reads this format; `None` if nothing it says can be used. What is wrong is noted, even
+    /// where the rest of it can.
+    pub fn extract<'a>(
+        self,
+        fields: &TraceFields<'a>,
+        headers: Headers<'a>,
+        invalid: &mut Invalids,
+    ) -> Option<Said<'a>> {
+        let said = match self {
+            Self::TraceContext => tracecontext::extract(fields, headers, invalid),
+            Self::B3 => b3::extract(fields, invalid),
+            Self::B3Multi => b3multi::extract(fields, invalid),
             Self::GrpcTraceBin => grpc_trace_bin::extract(fields),
             Self::Jaeger => jaeger::extract(fields),
             Self::XRay => xray::extract(fields),
-            Self::Datadog => datadog::extract(fields),
+            Self::Datadog => datadog::extract(fields, invalid),
             Self::Gcp => gcp::extract(fields),
-        }
+        };
+        said.inspect_err(|reason| invalid.add(*reason)).ok()
     }
 
     /// Writes this format.
@@ -232,12 +276,13 @@ impl Propagation {
     pub fn extract<'a>(&self, fields: &TraceFields<'a>, headers: Headers<'a>) -> Extracted<'a> {
         let mut it = Extracted::default();
         for format in self.extract.iter().filter(|it| it.came_in(fields)) {
-            match (format.extract(fields, headers), &mut it.context) {
-                (None, _) => it.is_invalid = true,
+            match (format.extract(fields, headers, &mut it.invalid), &mut it.context) {
+                (None, _) => {}
                 (Some(Said::Decision(decision)), _) => it.decision = it.decision.and(decision),
                 (Some(Said::Context(remote)), None) => {
                     it.decision = it.decision.and(remote.decision);
                     it.context = Some(remote);
+                    it.format = Some(*format);
                 }
                 (Some(Said::Context(remote)), Some(winner)) if winner.is_same_trace(&remote) => {
                     it.decision = it.decision.and(remote.decision);
@@ -252,8 +297,8 @@ impl Propagation {
     /// The edits that let a request go on with this context and no other.
     ///
     /// A format that is read, came in and is neither written nor removed stays as it is, unless
-    /// it then contradicts what is written: of another trace or with another decision it is
-    /// written all the same, and removed where it breaks its grammar.
+    /// it then contradicts what is written: of another trace, with another decision or with
+    /// something wrong in it, it is written all the same, and removed where it cannot be read.
     pub fn inject<'a>(
         &self,
         outgoing: &Outgoing<'_>,
@@ -268,8 +313,9 @@ impl Propagation {
             } else if self.inject.has(format) || self.preserve && came_in() {
                 format.inject(outgoing, &mut edits);
             } else if came_in() {
-                match format.extract(fields, headers) {
-                    Some(said) if outgoing.agrees(&said) => {}
+                let mut invalid = Invalids::default();
+                match format.extract(fields, headers, &mut invalid) {
+                    Some(said) if outgoing.agrees(&said) && invalid.is_empty() => {}
                     Some(_) => format.inject(outgoing, &mut edits),
                     None => edits.remove_all(format),
                 }
@@ -321,6 +367,19 @@ impl Edits<'_> {
     }
 }
 
+/// The edits that let a request go on without a word of its trace: no header of any format,
+/// listed or not, and no baggage, which tells strangers even more.
+pub fn strip(fields: &RequestFields<'_>) -> Vec<Edit> {
+    let mut edits = Edits { fields: &fields.trace, list: Vec::new() };
+    for header in TraceHeader::ALL {
+        edits.remove(header);
+    }
+    if fields.baggage.is_present() {
+        edits.list.push(Edit::Remove(baggage::NAME));
+    }
+    edits.list
+}
+
 /// The `traceparent` value of a context.
 pub fn to_traceparent(context: &SpanContext<'_>) -> Vec<u8> {
     let SpanContext { trace_id, span_id, flags, tracestate: _ } = context;
@@ -330,16 +389,6 @@ pub fn to_traceparent(context: &SpanContext<'_>) -> Vec<u8> {
 /// Whether a `traceparent` value still is the one that [`Propagation::inject`] wrote.
 pub fn is_ours(value: &[u8], trace_id: TraceId, span_id: SpanId) -> bool {
     Traceparent::parse(value).is_ok_and(|it| it.trace_id == trace_id && it.parent_id == span_id)
-}
-
-/// `value` without the optional white space (SP and HTAB alone) around it.
-///
-/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3>
-fn trim_ows(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 #[cfg(test)]

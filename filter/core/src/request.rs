@@ -71,6 +71,21 @@ pub enum Fact {
     RequestTime,
     /// From then to the end of the stream: nanoseconds.
     RequestDuration,
+    /// `hopspan.disabled` in the metadata of the proxy's route: one byte, 1 is true.
+    RouteDisabled,
+    /// `hopspan.sampling_ratio` there: the 8 bytes of a floating-point number.
+    RouteSamplingRatio,
+    /// The name of the route that the proxy chose.
+    RouteName,
+    /// The name of the listener's filter chain that took the connection.
+    FilterChain,
+    /// Whether the client presented a certificate: one byte, 1 if so. Whether the proxy has
+    /// also validated it is a matter of its own configuration.
+    MutualTls,
+    /// The first URI of the subject alternative names in the client's certificate.
+    PeerUriSan,
+    /// The first DNS name of them.
+    PeerDnsSan,
 }
 
 /// The host's side of one stream: what can be asked while it handles that stream.
@@ -79,6 +94,9 @@ pub trait Stream {
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>>;
     /// The first request header of this name, as it stands now.
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    /// All request headers in the form that [`Headers::new`] reads, as they stand now; `None`
+    /// where the host does not let them be read.
+    fn request_headers(&mut self) -> Option<Vec<u8>>;
     /// The response headers in the form that [`Headers::new`] reads; `None` where the
     /// host does not let them be read, or there was no response.
     fn response_headers(&mut self) -> Option<Vec<u8>>;
@@ -89,6 +107,13 @@ pub trait Stream {
 // === impl Direction ===
 
 impl Direction {
+    /// The listener's, asked once: `known` remembers it.
+    pub fn ask(known: &mut Option<Self>, stream: &mut impl Stream) -> Self {
+        *known.get_or_insert_with(|| {
+            Self::of_listener(stream.fact(Fact::ListenerDirection).as_deref())
+        })
+    }
+
     /// What the listener's `traffic_direction` says; a listener without one is a gateway's.
     pub fn of_listener(fact: Option<&[u8]>) -> Self {
         match fact.and_then(integer) {

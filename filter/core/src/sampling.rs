@@ -1,51 +1,32 @@
 //! Which traces are recorded.
 
-/// The sampling ratio as a threshold on 56 random bits.
-///
-/// Spec: <https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/>
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TraceIdRatio {
-    /// Randomness below this is dropped: 0 keeps all, 2⁵⁶ none.
-    threshold: u64,
-}
+pub mod threshold;
+pub mod ratio;
+pub mod probability;
+pub mod limit;
+pub mod floor;
+pub mod probes;
+pub mod head;
 
-const RANGE: f64 = (1_u64 << 56) as f64;
+pub use ratio::TraceIdRatio;
 
-impl TraceIdRatio {
-    /// Keeps every trace.
-    pub const ALL: Self = Self { threshold: 0 };
-
-    /// Creates a sampler that keeps `ratio` of all traces.
-    ///
-    /// `ratio` is a share, not a percentage: `0.0` keeps none, `1.0` keeps all.
-    /// Ratios closer than 2⁻⁵³ may be equal.
-    ///
-    /// Returns `None` if `ratio` is NaN or outside `0.0..=1.0`.
-    ///
-    /// ```
-    /// use hopspan_core::sampling::TraceIdRatio;
-    ///
-    /// assert!(TraceIdRatio::new(0.05).is_some());
-    /// assert!(TraceIdRatio::new(5.0).is_none());
-    /// ```
-    #[expect(clippy::cast_possible_truncation, reason = "the product lies in 0..=2^56")]
-    #[expect(clippy::cast_sign_loss, reason = "the product lies in 0..=2^56")]
-    pub fn new(ratio: f64) -> Option<Self> {
-        let threshold = || ((1.0 - ratio) * RANGE).round() as u64;
-        (0.0..=1.0).contains(&ratio).then(|| Self { threshold: threshold() })
-    }
-
-    /// Whether a trace with these 56 random bits is kept.
-    pub fn keeps(self, randomness: u64) -> bool {
-        randomness >= self.threshold
-    }
-}
-
-/// Why a trace is recorded, where no ratio says so.
+/// Why a trace is recorded, where no probability describes that.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
     /// A trusted caller's debug flag.
     Debug,
+    /// A trusted caller's header.
+    Force,
+    /// There was a token of a limit, which is no probability.
+    MaxPerSecond,
+    /// Its route had too few.
+    MinPerMinute,
+    /// It failed.
+    Error,
+    /// It took long.
+    Slow,
+    /// A hop below was kept.
+    Below,
 }
 
 impl Reason {
@@ -53,51 +34,12 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::Generator;
-
-    #[test]
-    fn only_shares_are_ratios() {
-        for ratio in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, 50.0] {
-            assert_eq!(TraceIdRatio::new(ratio), None, "{ratio}");
-        }
-    }
-
-    #[test]
-    fn the_ends_keep_all_and_none() {
-        let last = (1 << 56) - 1;
-        assert!(TraceIdRatio::new(1.0).unwrap().keeps(0));
-        assert!(!TraceIdRatio::new(0.0).unwrap().keeps(last));
-        assert!(TraceIdRatio::new(1e-9).unwrap().keeps(last));
-        assert!(!TraceIdRatio::new(1e-9).unwrap().keeps(last - (1 << 28)));
-    }
-
-    #[test]
-    fn keeps_the_share_it_promises() {
-        let mut ids = Generator::new([7; 32]);
-        for ratio in [0.001, 0.1, 0.5, 0.99] {
-            let sampler = TraceIdRatio::new(ratio).unwrap();
-            let of = 200_000;
-            let kept = (0..of).filter(|_| sampler.keeps(ids.trace_id().randomness())).count();
-            let (kept, of) = (kept as f64, f64::from(of));
-            let sigma = (of * ratio * (1.0 - ratio)).sqrt();
-            assert!((kept - of * ratio).abs() < 5.0 * sigma, "{ratio}: {kept} of {of}");
-        }
-    }
-
-    #[test]
-    fn a_lower_ratio_keeps_a_part_of_what_a_higher_one_keeps() {
-        let mut ids = Generator::new([9; 32]);
-        let [low, high] = [0.1, 0.4].map(|it| TraceIdRatio::new(it).unwrap());
-        for _ in 0..10_000 {
-            let bits = ids.trace_id().randomness();
-            assert!(!low.keeps(bits) || high.keeps(bits));
+            Self::Force => "force",
+            Self::MaxPerSecond => "max_per_second",
+            Self::MinPerMinute => "min_per_minute",
+            Self::Error => "error",
+            Self::Slow => "slow",
+            Self::Below => "below",
         }
     }
 }

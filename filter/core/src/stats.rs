@@ -27,7 +27,7 @@ macro_rules! stats {
             pub const ALL: [Self; COUNT] = [$(Self::$stat),*];
 
             /// The name under which the host knows it; tags as `key=.=value;.;`, of which
-            /// [`SERVICE`] stands for the service beside the proxy.
+            /// `{service}` stands for the service beside the proxy.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$stat => $name),* }
             }
@@ -68,13 +68,27 @@ stats! {
     ExportBackoffMs Counter "hopspan.export.backoff_ms" "Milliseconds of back-off that were begun."
     ContextStarted Counter "hopspan.context.started" "Requests that began a trace here."
     ContextContinued Counter "hopspan.context.continued" "Requests whose caller's trace went on."
-    ContextInvalid Counter "hopspan.context.invalid" "Requests whose trace headers broke their grammar."
+    InvalidRepeated Counter "hopspan.context.invalid.reason=.=repeated;.;" "Requests with several of a trace header, or of a field in it, that comes once. Of B3 the first counts, of others none."
+    InvalidTooLong Counter "hopspan.context.invalid.reason=.=too_long;.;" "Requests with a trace header longer than anything its format has to say."
+    InvalidVersion Counter "hopspan.context.invalid.reason=.=version;.;" "Requests with a trace header of a version that is forbidden, or of which nothing is known."
+    InvalidZeroId Counter "hopspan.context.invalid.reason=.=zero_id;.;" "Requests with a trace header whose trace-id or span id is zero."
+    InvalidIncomplete Counter "hopspan.context.invalid.reason=.=incomplete;.;" "Requests with trace headers of a format of which the trace-id is missing, or a span id that it demands."
+    InvalidTracestate Counter "hopspan.context.invalid.reason=.=tracestate;.;" "Requests whose tracestate broke its grammar: their trace went on without it."
+    InvalidSyntax Counter "hopspan.context.invalid.reason=.=syntax;.;" "Requests with a trace header that broke its grammar otherwise."
     ContextConflicts Counter "hopspan.context.conflicts" "Requests whose trace headers named different traces."
     ContextMissing Counter "hopspan.context.missing.service=.={service};.;" "Requests on outbound listeners without any trace context: this service does not pass it on."
     ContextPresent Counter "hopspan.context.present.service=.={service};.;" "Requests on outbound listeners with trace context."
-    ContextUntrusted Counter "hopspan.context.untrusted" "Requests whose context was not trusted to decide."
+    UntrustedContext Counter "hopspan.context.untrusted.what=.=context;.;" "Requests whose context was not trusted to decide."
+    UntrustedDebug Counter "hopspan.context.untrusted.what=.=debug;.;" "Requests with a debug flag of a caller that is not trusted."
+    UntrustedForce Counter "hopspan.context.untrusted.what=.=force;.;" "Requests with the header of sampling.force of a caller that is not trusted."
+    UntrustedExplain Counter "hopspan.context.untrusted.what=.=explain;.;" "Requests with explain.header of a caller that is not trusted."
+    UntrustedMember Counter "hopspan.context.untrusted.what=.=member;.;" "Requests with hopspan's own member in the tracestate of a caller that is not trusted."
     SamplingSampled Counter "hopspan.sampling.sampled" "Requests that were sampled."
     SamplingDropped Counter "hopspan.sampling.dropped" "Requests that were not sampled."
+    SamplingForced Counter "hopspan.sampling.forced" "Requests that were sampled because a trusted caller asked for it by a debug flag or sampling.force."
+    SamplingLimited Counter "hopspan.sampling.limited" "Requests that were not sampled because of sampling.max_per_second alone."
+    SamplingKept Counter "hopspan.sampling.kept" "Requests that were not sampled and kept afterwards."
+    KeepForgotten Counter "hopspan.sampling.forgotten" "Traces, or minutes of a route, that had to make room in the table that workers share: others may not hear of them."
     ConfigUnknownKeys Level "hopspan.config.unknown_keys" "Keys of the running configuration that this version does not know."
     Redactions Counter "hopspan.redactions" "Values that were masked in spans."
     NativeTracing Counter "hopspan.native_tracing" "Requests, of the first on each worker, whose traceparent the proxy's own tracer overwrote."

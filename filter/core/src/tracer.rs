@@ -8,28 +8,37 @@
 //! on, and at the end, which writes the span into the queue. Everything else is about
 //! getting the queue to the collector.
 
+mod native_tracing;
+mod keep;
+mod exporting;
+
 use crate::batch::{Priority, Queue};
 use crate::config::Config;
 use crate::context::SpanContext;
 use crate::encode::otlp::{self, Envelope};
-use crate::export::answer::Answer;
+use crate::explain::{Circumstances, explain};
+use crate::export::Exporter;
 use crate::export::health::Notice;
-use crate::export::{Call, CallId, Exporter};
 use crate::id::Generator;
+use crate::keep::Kept;
+use crate::matching::candidate::Candidate;
 use crate::origin::Origin;
-use crate::propagation::{self, Edit, Format};
+use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
-use crate::sampling::Reason;
+use crate::sampling::head::{By, Sampler};
+use crate::semconv::grpc;
 use crate::semconv::{Kind, Outcome};
+use crate::shared::Shared;
 use crate::span::Kinds;
-use crate::span::active::{ActiveSpan, Recording, RequestText};
+use crate::span::active::{ActiveSpan, Recording, RequestText, State, Waiting};
 use crate::span::exchange::Side;
 use crate::span::hop::Hop;
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
-use std::time::Duration;
+use crate::trust::Action;
+use std::rc::Rc;
 
 /// What a request's headers led to.
 #[derive(Debug, Default)]
@@ -44,6 +53,8 @@ pub struct Started {
 #[derive(Debug)]
 pub struct Tracer {
     config: Config,
+    sampler: Sampler,
+    kept: Kept,
     exporter: Option<Exporter>,
     /// hopspan's own counters, for the adapter to hand to the host.
     pub stats: Stats,
@@ -54,12 +65,6 @@ pub struct Tracer {
     next_flush: Monotonic,
     draining: Option<Monotonic>,
 }
-
-/// How many requests of each worker are looked at for native tracing: enough to notice
-/// it, too few to cost.
-const LOOKS: u32 = 16;
-/// How long an ended configuration waits for its last answers.
-const DRAIN: Duration = Duration::from_secs(5);
 
 // === impl Tracer ===
 
@@ -72,10 +77,12 @@ impl Tracer {
             Exporter::new(collector, config.retry.clone(), config.batch.max_in_flight, queue)
         });
         Self {
+            sampler: Sampler::new(&config.sampling),
+            kept: Kept::new(),
             exporter,
             stats: Stats::default(),
             notices: Vec::new(),
-            looks: LOOKS,
+            looks: native_tracing::LOOKS,
             native_tracing_said: false,
             next_flush: Monotonic::default(),
             draining: None,
@@ -88,38 +95,107 @@ impl Tracer {
         &self.config
     }
 
-    // --- requests ---
-
     /// A request's headers arrived: continues its trace or begins one.
     pub fn start(
         &mut self,
         head: &RequestHead<'_>,
-        stream: &mut impl Stream,
+        host: &mut (impl Stream + Shared),
         ids: &mut Generator,
     ) -> Started {
-        if !self.config.enabled {
-            return Started::default();
+        self.begin(head, host, ids, false).0
+    }
+
+    /// The same, with the line that [`explain`] has for it: for those who may see it although
+    /// the request's caller may not. None if hopspan is switched off.
+    pub fn start_explained(
+        &mut self,
+        head: &RequestHead<'_>,
+        host: &mut (impl Stream + Shared),
+        ids: &mut Generator,
+    ) -> (Started, Option<Vec<u8>>) {
+        self.begin(head, host, ids, true)
+    }
+
+    fn begin(
+        &mut self,
+        head: &RequestHead<'_>,
+        host: &mut (impl Stream + Shared),
+        ids: &mut Generator,
+        is_explained: bool,
+    ) -> (Started, Option<Vec<u8>>) {
+        let Self { config, sampler, stats, exporter, .. } = self;
+        if !config.enabled {
+            return (Started::default(), None);
         }
         let fields = RequestFields::of(head.headers);
-        let mut direction = self.config.direction;
-        let asked = || listener(&mut direction, stream);
-        let origin = Origin::of(&fields, head.headers, asked, &self.config, ids, &mut self.stats);
-        let edits = self.config.propagation.inject(&origin.outgoing, &fields.trace, head.headers);
+        let mut request = Candidate::new(&fields, head.headers, host, config.direction);
+        let mut origin = Origin::of(&mut request, config, sampler, head.now, ids, stats);
+        let is_stripped = config.egress.strips(&mut request);
+        let is_disabled = origin.verdict.by == By::Disabled;
+        let may_be_kept =
+            !origin.verdict.sampled && !is_disabled && !config.keep.is_off() && exporter.is_some();
+        // Where nothing is recorded, what a trusted caller sent goes on as it came.
+        let passes = is_disabled && origin.action == Action::Continue;
+        let mut edits = if is_stripped {
+            propagation::strip(&fields)
+        } else if passes {
+            origin.without_announcement()
+        } else {
+            origin.announce(&mut request, config, may_be_kept);
+            config.propagation.inject(&origin.outgoing, &fields.trace, head.headers)
+        };
+        let explains = config.explains(head.headers);
+        if origin.action != Action::Continue || is_stripped {
+            edits.extend(config.without_wishes(head.headers));
+        }
+        let asked = explains.filter(|_| origin.action == Action::Continue);
+        let line = (is_explained || asked.is_some()).then(|| {
+            let gauges = [Stat::SpansQueued, Stat::SpansInFlight].map(|it| stats.get(it));
+            let waiting = gauges.into_iter().fold(0, i64::saturating_add);
+            let circumstances = Circumstances {
+                service: config.resource.service_name(),
+                action: config.trust.action(&mut request),
+                trust_rule: config.trust.rule(&mut request),
+                queue: exporter.is_some().then_some((waiting, config.batch.max_queue_size)),
+            };
+            explain(&origin, &circumstances)
+        });
+        let told = |name: &Rc<str>| Some(Edit::AddChosen(Rc::clone(name), line.clone()?));
+        let explanation = asked.and_then(told).map(Box::new);
         let SpanContext { trace_id, span_id, flags, ref tracestate } = origin.outgoing.context;
-        let recording = (flags.is_sampled() && self.exporter.is_some()).then(|| {
-            Box::new(Recording {
+        let marks = Marks::begin(head.now, head.end_of_stream);
+        let state = if exporter.is_none() {
+            State::Passing
+        } else if origin.verdict.sampled {
+            State::Recording(Box::new(Recording {
                 outer_id: ids.span_id(),
                 parent: origin.parent,
                 links: origin.links(),
-                reason: origin.outgoing.is_debug.then_some(Reason::Debug),
-                baggage: origin.baggage(&fields, head.headers, &self.config.propagation),
-                marks: Marks::begin(head.now, head.end_of_stream),
+                reason: origin.verdict.reason,
+                baggage: origin.baggage(&request, &config.propagation),
+                marks,
                 measured: true,
-                direction,
+                direction: request.known_direction(),
                 request: RequestText::keep(&fields, tracestate),
+            }))
+        } else if may_be_kept {
+            State::Waiting(Waiting {
+                outer_id: ids.span_id(),
+                parent: origin.parent,
+                marks,
+                direction: request.known_direction(),
+                is_grpc: grpc::is_call(fields.content_type),
+                caller_asks: origin.is_announced,
+                went_well: false,
+                reason: None,
             })
-        });
-        Started { span: Some(ActiveSpan { trace_id, span_id, flags, recording }), edits }
+        } else {
+            State::Passing
+        };
+        let is_ours = !is_stripped && !passes;
+        let announced = origin.outgoing.announcement.is_some();
+        let span = ActiveSpan { trace_id, span_id, flags, is_ours, announced, explanation, state };
+        (Started { span: Some(span), edits }, line)
     }
 
     /// A stream ended whose request the filter was shown.
@@ -128,17 +204,31 @@ impl Tracer {
     pub fn finish(
         &mut self,
         span: ActiveSpan,
-        stream: &mut impl Stream,
+        host: &mut (impl Stream + Shared),
         now: impl FnOnce() -> Now,
     ) -> bool {
-        self.look_for_native_tracing(&span, stream);
-        let ActiveSpan { trace_id, span_id, flags, recording } = span;
-        let Some(recording) = recording else { return false };
-        let now = now();
+        self.look_for_native_tracing(&span, host);
+        let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
         // One look at the calendar is enough: it began as long ago as it lasted.
-        let start = now.wall.minus(now.mono.since(recording.marks.started));
-        let hop = Hop { trace_id, span_id, flags, start, recording: *recording };
-        self.record(hop, stream, now.mono)
+        let hop = |now: Now, recording: Recording| {
+            let start = now.wall.minus(now.mono.since(recording.marks.started));
+            Hop { trace_id, span_id, flags, start, recording }
+        };
+        match state {
+            State::Passing => false,
+            State::Recording(recording) => {
+                let now = now();
+                self.record(hop(now, *recording), true, host, now.mono)
+            }
+            State::Waiting(waiting) => match self.may_be_worth_keeping(&waiting, host, now) {
+                Some(now) => {
+                    let headers = host.request_headers().unwrap_or_default();
+                    let recording = waiting.recording(Headers::new(&headers));
+                    self.record(hop(now, recording), false, host, now.mono)
+                }
+                None => false,
+            },
+        }
     }
 
     /// A stream ended that was answered before the filter was shown its request: by an
@@ -148,61 +238,53 @@ impl Tracer {
     pub fn refused(
         &mut self,
         headers: Headers<'_>,
-        stream: &mut impl Stream,
+        host: &mut (impl Stream + Shared),
         ids: &mut Generator,
         now: Now,
     ) -> bool {
         let head = RequestHead { headers, end_of_stream: true, now: now.mono };
-        let Some(span) = self.start(&head, stream, ids).span else { return false };
-        let ActiveSpan { trace_id, span_id, flags, recording: Some(mut recording) } = span else {
-            return false;
+        let Some(span) = self.start(&head, host, ids).span else { return false };
+        let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
+        let (mut recording, is_sampled) = match state {
+            State::Passing => return false,
+            State::Waiting(waiting) => (waiting.recording(headers), false),
+            State::Recording(recording) => (*recording, true),
         };
-        let duration = |fact| stream.fact(fact).as_deref().and_then(integer);
+        let duration = |fact| host.fact(fact).as_deref().and_then(integer);
         let [began, lasted] = [Fact::RequestTime, Fact::RequestDuration].map(duration);
         let lasted = lasted.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
         let start = began.and_then(|it| u64::try_from(it).ok()).map_or(now.wall, UnixNanos);
         let started = Monotonic(now.mono.0.saturating_sub(lasted));
         recording.marks = Marks { started, request_end: None, response_end: Some(now.mono) };
         recording.measured = false;
-        let hop = Hop { trace_id, span_id, flags, start, recording: *recording };
-        self.record(hop, stream, now.mono)
+        let hop = Hop { trace_id, span_id, flags, start, recording };
+        self.record(hop, is_sampled, host, now.mono)
     }
 
-    /// With its own tracing switched on, a proxy writes its own `traceparent` over ours,
-    /// after the filter: the trace falls apart, and only the end of a request shows it.
-    fn look_for_native_tracing(&mut self, span: &ActiveSpan, stream: &mut impl Stream) {
-        // Who does not write the header has nothing that could be written over.
-        let writes = self.config.propagation.inject.has(Format::TraceContext);
-        let Some(looks) = self.looks.checked_sub(1).filter(|_| writes) else { return };
-        self.looks = looks;
-        let Some(value) = stream.request_header(propagation::traceparent::NAME) else { return };
-        if propagation::is_ours(&value, span.trace_id, span.span_id) {
-            return;
-        }
-        self.stats.count(Stat::NativeTracing);
-        if !std::mem::replace(&mut self.native_tracing_said, true) {
-            self.notices.push(Notice {
-                is_warning: true,
-                once: true,
-                detail: String::new(),
-                text: "this proxy's own tracing, or a filter behind hopspan, overwrites \
-                       traceparent: the upstream's spans will not find hopspan's; switch \
-                       off tracing in the HTTP connection manager"
-                    .to_owned(),
-            });
-        }
-    }
-
-    fn record(&mut self, mut hop: Hop, stream: &mut impl Stream, now: Monotonic) -> bool {
+    /// Writes a hop out; one that was not sampled only if it is worth it.
+    fn record(
+        &mut self,
+        mut hop: Hop,
+        is_sampled: bool,
+        host: &mut (impl Stream + Shared),
+        now: Monotonic,
+    ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
         let kinds = self.config.kinds.unwrap_or_else(|| {
-            match listener(&mut hop.recording.direction, stream) {
+            match Direction::ask(&mut hop.recording.direction, host) {
                 Direction::Inbound => Kinds::One(Kind::Server),
                 Direction::Outbound => Kinds::One(Kind::Client),
                 Direction::Gateway => Kinds::Both,
             }
         });
-        let exchange = hop.exchange(kinds, stream);
+        let mut exchange = hop.exchange(kinds, host);
+        if !is_sampled {
+            let elapsed = now.since(hop.recording.marks.started);
+            let worth = || self.config.keep.at_end(&exchange.outcome(Kind::Server), elapsed);
+            let Some(reason) = exchange.reason.or_else(worth) else { return false };
+            exchange.reason = Some(reason);
+            self.stats.count(Stat::SamplingKept);
+        }
         let redacted = hop.recording.request.redacted;
         self.stats.add(Stat::Redactions, i64::try_from(redacted).unwrap_or(i64::MAX));
         for (kind, outermost) in match kinds {
@@ -224,72 +306,4 @@ impl Tracer {
         }
         exporter.is_ready(now)
     }
-
-    // --- export ---
-
-    /// Time has passed. Returns how long until this must be called again; a call before
-    /// that does nothing. Then ask [`Tracer::next_call`].
-    pub fn tick(&mut self, now: Monotonic, random: u64) -> Duration {
-        let delay = self.config.batch.schedule_delay;
-        // A clock that went back must not make spans wait until it has caught up.
-        let went_back = self.next_flush.since(now) > delay;
-        let due = went_back || now.plus(Duration::from_millis(1)) >= self.next_flush;
-        if let Some(exporter) = self.exporter.as_mut().filter(|_| due) {
-            exporter.flush(now, random, &mut self.stats);
-        }
-        if due {
-            self.next_flush = now.plus(delay);
-        }
-        if self.draining.is_some_and(|since| now.since(since) >= DRAIN) {
-            self.abandon();
-        }
-        self.next_flush.since(now)
-    }
-
-    /// The next request to send; call until `None`.
-    pub fn next_call(&mut self, now: Monotonic) -> Option<Call<'_>> {
-        self.exporter.as_mut()?.next(now, &mut self.stats)
-    }
-
-    /// A request was answered, or could not be sent. Then ask [`Tracer::next_call`].
-    pub fn answered(&mut self, id: CallId, answer: &Answer<'_>, now: Monotonic, random: u64) {
-        if let Some(exporter) = &mut self.exporter {
-            exporter.answered(id, answer, now, random, &mut self.stats);
-        }
-    }
-
-    /// Something for the proxy's log; call until `None`.
-    pub fn notice(&mut self) -> Option<Notice> {
-        let export = self.exporter.as_mut().and_then(Exporter::notice);
-        export.or_else(|| self.notices.pop())
-    }
-
-    /// The configuration ends. Returns whether nothing is left to do; if something is, go on
-    /// sending until [`Tracer::is_drained`], which is within seconds.
-    pub fn drain(&mut self, now: Monotonic) -> bool {
-        self.draining = Some(now);
-        if let Some(exporter) = &mut self.exporter {
-            exporter.drain(now);
-        }
-        self.is_drained()
-    }
-
-    /// Whether the configuration has ended and nothing waits or is in flight.
-    pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.exporter.as_ref().is_none_or(Exporter::is_empty)
-    }
-
-    /// The root context goes away: what is left is counted as lost.
-    pub fn abandon(&mut self) {
-        if let Some(exporter) = &mut self.exporter {
-            exporter.abandon(&mut self.stats);
-        }
-    }
-}
-
-/// The listener's direction, read once a stream.
-fn listener(known: &mut Option<Direction>, stream: &mut impl Stream) -> Direction {
-    *known.get_or_insert_with(|| {
-        Direction::of_listener(stream.fact(Fact::ListenerDirection).as_deref())
-    })
 }

@@ -1,6 +1,10 @@
-//! What an incoming trace context is worth.
+//! Whom one trusts: what an incoming trace context is worth, and who gets none.
 
-use crate::request::Direction;
+use crate::matching::candidate::Candidate;
+use crate::matching::hosts::Hosts;
+use crate::matching::{self, Match};
+use crate::pattern::Patterns;
+use crate::request::{Direction, Fact, Stream};
 
 /// What happens to the context that a caller sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,16 +18,64 @@ pub enum Action {
     IgnoreSampling,
 }
 
+/// What the context of each caller is worth.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Policy {
+    /// Of those that a request fits, the first one says it.
+    pub rules: Vec<(Match, Action)>,
+    /// What holds for all other requests.
+    pub default: DefaultAction,
+}
+
 /// `trust.default`, as far as it could be settled when the configuration was read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Policy {
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DefaultAction {
     /// The same for all requests.
     Always(Action),
     /// A listener without direction is a gateway's, and gateways face strangers.
+    #[default]
     ByDirection,
 }
 
+/// Third parties, which get no trace headers at all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Egress {
+    /// Clusters that lead to them, by name.
+    pub clusters: Patterns,
+    /// Hosts that are theirs, as requests name them before a route rewrites that.
+    pub hosts: Hosts,
+}
+
+// === impl Policy ===
+
 impl Policy {
+    /// The same action for every request.
+    pub fn always(action: Action) -> Self {
+        Self { rules: Vec::new(), default: DefaultAction::Always(action) }
+    }
+
+    /// `auto` for a known direction, without rules.
+    pub fn auto(direction: Option<Direction>, waypoint: bool) -> Self {
+        Self { rules: Vec::new(), default: DefaultAction::auto(direction, waypoint) }
+    }
+
+    /// The place of the rule that applies, if one does.
+    pub fn rule<S: Stream>(&self, request: &mut Candidate<'_, S>) -> Option<usize> {
+        self.rules.iter().position(|(rule, _)| rule.holds(request))
+    }
+
+    /// What to do with the context of a request.
+    pub fn action<S: Stream>(&self, request: &mut Candidate<'_, S>) -> Action {
+        match matching::first(&self.rules, request) {
+            Some(action) => *action,
+            None => self.default.action(request),
+        }
+    }
+}
+
+// === impl DefaultAction ===
+
+impl DefaultAction {
     /// `auto` for a known direction. Istio's waypoints are gateways inside the mesh, so
     /// what reaches them is trusted.
     pub fn auto(direction: Option<Direction>, waypoint: bool) -> Self {
@@ -34,11 +86,11 @@ impl Policy {
         }
     }
 
-    /// What to do with a context. `direction` is asked only where the answer depends on it.
-    pub fn action(self, direction: impl FnOnce() -> Direction) -> Action {
+    /// The direction is asked only where the answer depends on it.
+    fn action<S: Stream>(self, request: &mut Candidate<'_, S>) -> Action {
         match self {
             Self::Always(action) => action,
-            Self::ByDirection => match direction() {
+            Self::ByDirection => match request.direction() {
                 Direction::Gateway => Action::IgnoreSampling,
                 Direction::Inbound | Direction::Outbound => Action::Continue,
             },
@@ -46,24 +98,16 @@ impl Policy {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// === impl Egress ===
 
-    #[test]
-    fn auto_trusts_everyone_but_callers_of_a_gateway() {
-        use Direction::{Gateway, Inbound, Outbound};
-        for (why, configured, waypoint, listener, want) in [
-            ("inbound", Some(Inbound), false, None, Action::Continue),
-            ("outbound", Some(Outbound), false, None, Action::Continue),
-            ("gateway", Some(Gateway), false, None, Action::IgnoreSampling),
-            ("waypoint", Some(Gateway), true, None, Action::Continue),
-            ("inbound listener", None, false, Some(Inbound), Action::Continue),
-            ("outbound listener", None, false, Some(Outbound), Action::Continue),
-            ("listener without direction", None, false, Some(Gateway), Action::IgnoreSampling),
-        ] {
-            let policy = Policy::auto(configured, waypoint);
-            assert_eq!(policy.action(|| listener.expect("asked in vain")), want, "{why}");
-        }
+impl Egress {
+    /// Whether a request goes to one of them. The cluster is asked only where it decides.
+    pub fn strips<S: Stream>(&self, request: &mut Candidate<'_, S>) -> bool {
+        self.hosts.hold(request)
+            || !self.clusters.is_empty()
+                && request.fact(Fact::Cluster).is_some_and(|it| self.clusters.hold(it))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,12 @@ pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const COLLECTOR: &str = "otel_collector";
 /// A cluster that exists and has no host.
 pub(crate) const EMPTY: &str = "nobody";
-/// The one listener.
+/// The cluster behind [`OUTBOUND_LISTENER`].
+pub(crate) const OUTBOUND: &str = "outbound";
+/// The listener that every proxy has.
 pub(crate) const LISTENER: &str = "listener";
+/// The listener of [`Setup::outbound`].
+pub(crate) const OUTBOUND_LISTENER: &str = "outbound";
 
 /// What the listener says about itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,12 +40,23 @@ pub(crate) struct Setup {
     pub(crate) environment: Vec<(&'static str, &'static str)>,
     /// Where the cluster [`UPSTREAM`] is.
     pub(crate) upstream: SocketAddr,
-    /// Whether the upstream is spoken to in HTTP/2.
+    /// Whether the upstream is spoken to in HTTP/2, and who is behind [`OUTBOUND`].
     pub(crate) upstream_http2: bool,
+    /// Where the cluster [`OUTBOUND`] is. With it the proxy is a whole sidecar: it has a second
+    /// listener, behind the service that the first one is in front of.
+    pub(crate) outbound: Option<SocketAddr>,
+    /// Further clusters.
+    pub(crate) clusters: Vec<Value>,
     /// Where the cluster [`COLLECTOR`] is; `None` leaves the cluster out.
     pub(crate) collector: Option<SocketAddr>,
     /// Routes that come before the one that sends everything to [`UPSTREAM`].
     pub(crate) routes: Vec<Value>,
+    /// Filter chains of the listener, by what they have beside their filters, which are the same.
+    pub(crate) filter_chains: Vec<Value>,
+    /// Listener filters.
+    pub(crate) listener_filters: Vec<Value>,
+    /// Whether the client's address is that of its connection, whatever `x-forwarded-for` says.
+    pub(crate) use_remote_address: bool,
     /// HTTP filters in front of hopspan.
     pub(crate) before: Vec<Value>,
     /// HTTP filters between hopspan and the router.
@@ -66,8 +81,13 @@ impl Setup {
             environment: Vec::new(),
             upstream,
             upstream_http2: false,
+            outbound: None,
+            clusters: Vec::new(),
             collector: Some(collector),
             routes: Vec::new(),
+            filter_chains: vec![json!({})],
+            listener_filters: Vec::new(),
+            use_remote_address: false,
             before: Vec::new(),
             after: Vec::new(),
             native_tracing: None,
@@ -88,13 +108,15 @@ impl Setup {
         let listeners = if self.listener_from_file {
             json!([])
         } else {
-            json!([self.listener(wasm, directory)])
+            json!(self.listeners(wasm, directory))
         };
         let mut clusters = vec![
             cluster(UPSTREAM, Some(self.upstream), self.upstream_http2),
             cluster(EMPTY, None, false),
         ];
+        clusters.extend(self.outbound.map(|it| cluster(OUTBOUND, Some(it), self.upstream_http2)));
         clusters.extend(self.collector.map(|it| cluster(COLLECTOR, Some(it), false)));
+        clusters.extend(self.clusters.clone());
         let mut bootstrap = json!({
             "node": { "id": "node", "cluster": "tests" },
             "admin": { "address": loopback(0) },
@@ -113,36 +135,32 @@ impl Setup {
 
     /// The document of a file that Envoy takes its listeners from.
     pub(crate) fn listeners_file(&self, wasm: &Path, directory: &Path) -> Value {
-        let mut listener = self.listener(wasm, directory);
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-        json!({ "resources": [listener] })
+        let mut listeners = self.listeners(wasm, directory);
+        for listener in &mut listeners {
+            listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        }
+        json!({ "resources": listeners })
     }
 
-    fn listener(&self, wasm: &Path, directory: &Path) -> Value {
-        let direction = match self.direction {
-            Direction::Inbound => "INBOUND",
-            Direction::Outbound => "OUTBOUND",
-            Direction::Unspecified => "UNSPECIFIED",
-        };
-        json!({
-            "name": LISTENER,
-            "address": loopback(0),
-            "traffic_direction": direction,
-            "filter_chains": [{
-                "filters": [{
-                    "name": "http",
-                    "typed_config": self.connection_manager(wasm, directory),
-                }],
-            }],
-        })
-    }
-
-    fn connection_manager(&self, wasm: &Path, directory: &Path) -> Value {
+    fn listeners(&self, wasm: &Path, directory: &Path) -> Vec<Value> {
+        let manager = |routes| self.connection_manager(routes, wasm, directory);
         let mut routes = self.routes.clone();
-        routes.push(json!({
-            "match": { "prefix": "/" },
-            "route": { "cluster": UPSTREAM, "timeout": "30s" },
-        }));
+        routes.push(everything_to(UPSTREAM));
+        let chains = self.filter_chains.iter().cloned().map(|mut chain| {
+            chain["filters"] = json!([manager(routes.clone())]);
+            chain
+        });
+        let mut listener = listener(LISTENER, self.direction, chains.collect());
+        listener["listener_filters"] = json!(self.listener_filters);
+        let mut listeners = vec![listener];
+        if self.outbound.is_some() {
+            let chain = json!({ "filters": [manager(vec![everything_to(OUTBOUND)])] });
+            listeners.push(self::listener(OUTBOUND_LISTENER, Direction::Outbound, vec![chain]));
+        }
+        listeners
+    }
+
+    fn connection_manager(&self, routes: Vec<Value>, wasm: &Path, directory: &Path) -> Value {
         let mut filters = self.before.clone();
         filters.extend(self.hopspan.as_ref().map(|it| self.wasm_filter(it, wasm)));
         filters.extend(self.after.clone());
@@ -155,6 +173,7 @@ impl Setup {
                 "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }],
             },
             "http_filters": filters,
+            "use_remote_address": self.use_remote_address,
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "access_log": [{
                 "name": "file",
@@ -168,7 +187,7 @@ impl Setup {
         if let Some(tracing) = &self.native_tracing {
             manager["tracing"] = tracing.clone();
         }
-        manager
+        json!({ "name": "http", "typed_config": manager })
     }
 
     fn wasm_filter(&self, configuration: &Value, wasm: &Path) -> Value {
@@ -204,7 +223,8 @@ pub(crate) fn filter(name: &str, kind: &str, mut config: Value) -> Value {
     json!({ "name": name, "typed_config": config })
 }
 
-fn cluster(name: &str, address: Option<SocketAddr>, http2: bool) -> Value {
+/// A cluster of one host, or of none.
+pub(crate) fn cluster(name: &str, address: Option<SocketAddr>, http2: bool) -> Value {
     let hosts: Vec<Value> = address
         .iter()
         .map(|it| json!({ "endpoint": { "address": loopback(it.port()) } }))
@@ -224,6 +244,24 @@ fn cluster(name: &str, address: Option<SocketAddr>, http2: bool) -> Value {
         });
     }
     cluster
+}
+
+fn listener(name: &str, direction: Direction, filter_chains: Vec<Value>) -> Value {
+    let direction = match direction {
+        Direction::Inbound => "INBOUND",
+        Direction::Outbound => "OUTBOUND",
+        Direction::Unspecified => "UNSPECIFIED",
+    };
+    json!({
+        "name": name,
+        "address": loopback(0),
+        "traffic_direction": direction,
+        "filter_chains": filter_chains,
+    })
+}
+
+fn everything_to(cluster: &str) -> Value {
+    json!({ "match": { "prefix": "/" }, "route": { "cluster": cluster, "timeout": "30s" } })
 }
 
 fn loopback(port: u16) -> Value {

@@ -94,8 +94,12 @@ async fn an_invalid_context_starts_a_new_trace() {
         assert_eq!(span.span.trace_state, "", "{why}");
     }
     let stats = hop.proxy.stats().await;
-    let count = i64::try_from(invalid.len()).unwrap();
-    assert_eq!(stats.hopspan("context.invalid"), count, "{stats}");
+    for (reason, count) in
+        [("syntax", 4), ("zero_id", 2), ("repeated", 2), ("version", 1), ("too_long", 1)]
+    {
+        let name = format!("context.invalid.reason=.={reason};.;");
+        assert_eq!(stats.hopspan(&name), count, "{reason}: {stats}");
+    }
 }
 
 #[tokio::test]

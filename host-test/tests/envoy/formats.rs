@@ -1,8 +1,15 @@
 //! Trace formats: who speaks but one of them is in the trace all the same.
 
+mod readers;
+mod vendors;
+mod grpc_trace_bin;
+mod several_hops;
+mod baggage;
+
 use opentelemetry_proto::tonic::trace::v1::span::Link;
 use serde_json::json;
 
+use self::readers::{ALL, Context, contexts};
 use crate::bootstrap::{Direction, Setup};
 use crate::client::{get, with};
 use crate::hop::Hop;
@@ -112,8 +119,39 @@ async fn a_broken_format_gives_way_to_the_next() {
     assert_eq!((span.trace_id(), span.parent_id()), (TRACE.to_owned(), PARENT.to_owned()));
     assert_eq!(seen.header("traceparent"), Some(traceparent(TRACE, &span.span_id()).as_str()));
     let stats = hop.proxy.stats().await;
-    assert_eq!(stats.hopspan("context.invalid"), 1);
+    assert_eq!(stats.hopspan("context.invalid.reason=.=syntax;.;"), 1);
     assert_eq!(stats.hopspan("context.continued"), 1);
+}
+
+#[tokio::test]
+async fn all_formats_that_are_written_say_the_same() {
+    let hop = hop(|setup| setup.configure("propagation", json!({ "inject": ALL }))).await;
+
+    let w3c = traceparent(TRACE, PARENT);
+    let short = format!("a3ce929d0e0e4736-{PARENT}-1");
+    let dropped = format!("{TRACE}-{PARENT}-0");
+    let cases = [
+        // Why, headers, trace-id, whether it is recorded.
+        ("nothing came", None, None, true),
+        ("W3C came", Some(("traceparent", &w3c)), Some(TRACE), true),
+        ("64 bits came", Some(("b3", &short)), Some("0000000000000000a3ce929d0e0e4736"), true),
+        ("a decision came", Some(("b3", &dropped)), Some(TRACE), false),
+    ];
+    let mut client = hop.client().await;
+    for (why, header, ..) in &cases {
+        let request = header.iter().fold(get("/"), |it, (name, value)| with(it, name, value));
+        assert_eq!(client.ask(request).await.status, 200, "{why}");
+    }
+
+    hop.spans(3).await;
+    for ((why, _, trace_id, sampled), seen) in cases.into_iter().zip(hop.upstream.seen(4).await) {
+        let sent = seen.traceparent();
+        if let Some(trace_id) = trace_id {
+            assert_eq!(sent.trace_id, trace_id, "{why}");
+        }
+        let context = Context { trace_id: sent.trace_id, span_id: sent.parent_id, sampled };
+        assert_eq!(contexts(&seen), context.in_each(&ALL), "{why}");
+    }
 }
 
 #[tokio::test]
@@ -144,7 +182,7 @@ async fn a_strangers_debug_flag_ends_at_the_gateway() {
     let b3: Vec<_> = seen.header("b3").unwrap().split('-').collect();
     assert_eq!((b3[0], b3[2]), (TRACE, "0"));
     assert_eq!(seen.traceparent().flags, "00");
-    let counted = |it: &Stats| it.hopspan("context.untrusted") == 1;
+    let counted = |it: &Stats| it.hopspan("context.untrusted.what=.=debug;.;") == 1;
     hop.proxy.stats_when("an untrusted caller", counted).await;
 }
 

@@ -16,10 +16,16 @@ mod collector;
 mod bootstrap;
 mod proxy;
 mod hop;
+mod mutual_tls;
+mod mesh;
 
 // What is expected of hopspan.
 mod context;
 mod formats;
+mod trust;
+mod sampling;
+mod keep;
+mod missing;
 mod responses;
 mod retries;
 mod grpc;

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bootstrap::{ACCESS_LOG, LISTENER, LISTENERS_FILE, Setup};
+use crate::bootstrap::{ACCESS_LOG, LISTENER, LISTENERS_FILE, OUTBOUND_LISTENER, Setup};
 use crate::client::{Client, get};
 use crate::deadline::{poll, poll_or_none};
 use crate::stats::Stats;
@@ -78,7 +78,7 @@ impl Proxy {
             }
             // The address of the listener is known when its socket is bound.
             let ready = fetch(admin, "/ready").await.is_some_and(|it| it.starts_with("LIVE"));
-            if ready { listener_address(admin).await.map(Ok) } else { None }
+            if ready { listener_address(admin, LISTENER).await.map(Ok) } else { None }
         });
         match ready.await {
             Ok(address) => Ok(Self { process, directory, wasm, admin, address }),
@@ -89,6 +89,11 @@ impl Proxy {
     /// Where the listener is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the listener of [`Setup::outbound`] is.
+    pub(crate) async fn outbound_address(&self) -> SocketAddr {
+        listener_address(self.admin, OUTBOUND_LISTENER).await.expect("a second listener")
     }
 
     /// All that Envoy has logged.
@@ -233,11 +238,11 @@ impl Drop for Process {
     }
 }
 
-async fn listener_address(admin: SocketAddr) -> Option<SocketAddr> {
+async fn listener_address(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
     let listeners: Value =
         serde_json::from_str(&fetch(admin, "/listeners?format=json").await?).ok()?;
     let listeners = listeners["listener_statuses"].as_array()?;
-    let listener = listeners.iter().find(|it| it["name"] == LISTENER)?;
+    let listener = listeners.iter().find(|it| it["name"] == name)?;
     let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;
     Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?)))
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +33,9 @@ pub(crate) struct Upstream {
 }
 
 /// What the service does with a request. It reads the whole request first.
-#[derive(Clone, Debug)]
 pub(crate) enum Answer {
+    /// Does something else before it knows.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// Answers after a time.
     Reply {
         /// How long the service works.
@@ -212,7 +214,12 @@ impl Service {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> io::Result<Response<ReplyBody>> {
-        match self.notice(&request) {
+        let mut answer = self.notice(&request);
+        while let Answer::Later(known) = answer {
+            answer = known.await;
+        }
+        match answer {
+            Answer::Later(_) => unreachable!("it was waited for"),
             Answer::Reply { after, status, headers, body, trailers } => {
                 let _ = request.into_body().collect().await;
                 sleep(after).await;

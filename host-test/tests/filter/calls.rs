@@ -108,11 +108,6 @@ fn an_unsampled_request_reads_one_map_and_nothing_else() {
         ("the caller said no, outbound", OUTBOUND, &unsampled),
         ("the caller said no, gateway", GATEWAY, &unsampled),
         ("the ratio said no", never, &untraced),
-        (
-            "no direction needed for a new trace",
-            r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#,
-            &untraced,
-        ),
         ("nothing is exported", r#"{"direction":"inbound"}"#, &untraced),
     ] {
         let calls = life(config, request, ok);
@@ -126,9 +121,13 @@ fn an_unsampled_request_reads_one_map_and_nothing_else() {
         ];
         assert_eq!(rest, want, "{why}");
     }
-    let auto = life(r#"{"collector":{"cluster":"otel"}}"#, &unsampled, ok);
-    let want = ["header_map_pairs request_headers", "property xds.listener_direction"];
-    assert_eq!(bytes_asked(&auto), want, "an unset direction costs one call");
+    // Requests of outbound listeners without context are counted.
+    for request in [&unsampled, &untraced] {
+        let never = r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#;
+        let auto = life(never, request, ok);
+        let want = ["header_map_pairs request_headers", "property xds.listener_direction"];
+        assert_eq!(bytes_asked(&auto), want, "an unset direction costs one call");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_gateway_does_not_let_strangers_decide() {
             }
         }
         let untrusted = i64::from(trust != "continue");
-        assert_eq!(hopspan.stat("context.untrusted"), untrusted, "{why}");
+        assert_eq!(hopspan.untrusted("context"), untrusted, "{why}");
     }
 }
 

@@ -138,6 +138,16 @@ impl Hopspan {
         self.stat(&format!("export.requests.outcome=.={outcome};.;"))
     }
 
+    /// How many requests had a trace header that is wrong in this way.
+    pub(crate) fn invalid(&self, reason: &str) -> i64 {
+        self.stat(&format!("context.invalid.reason=.={reason};.;"))
+    }
+
+    /// How many requests of callers that are not trusted tried this.
+    pub(crate) fn untrusted(&self, what: &str) -> i64 {
+        self.stat(&format!("context.untrusted.what=.={what};.;"))
+    }
+
     /// Spans by what became of them: created, exported, dropped, queued, in flight.
     pub(crate) fn accounts(&self) -> [i64; 5] {
         accounts(&self.metrics())

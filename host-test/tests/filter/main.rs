@@ -13,6 +13,7 @@ mod received;
 mod traceparent;
 mod collector;
 mod hopspan;
+mod mesh;
 
 // A request's life.
 mod lives;
@@ -20,10 +21,25 @@ mod failures;
 mod grpc;
 mod endings;
 mod time;
+mod calls;
+
+// Context: what comes in, what goes on, whose word counts.
 mod propagation;
 mod tracestate;
+mod contexts;
 mod decisions;
-mod calls;
+mod trust;
+mod egress;
+
+// What is recorded, and why.
+mod sampling;
+mod limits;
+mod routes;
+mod keep;
+mod kept;
+mod keep_table;
+mod keep_cost;
+mod explain;
 
 // Where spans go.
 mod batches;
@@ -37,5 +53,6 @@ mod config;
 
 // What nobody should do.
 mod broken_host;
+mod broken_keep;
 mod hostile;
 mod random;

@@ -6,6 +6,10 @@ use crate::hopspan::{
 };
 use host_test::{Headers, HostcallCounts};
 
+/// What can be wrong with a trace header.
+const REASONS: [&str; 7] =
+    ["repeated", "too_long", "version", "zero_id", "incomplete", "tracestate", "syntax"];
+
 /// How often the request's headers were written.
 fn writes(counts: &HostcallCounts) -> u64 {
     ["replace_header_map_value", "add_header_map_value", "remove_header_map_value"]
@@ -20,28 +24,29 @@ fn a_traceparent_is_continued_only_if_the_specification_allows_it() {
     let with = |version: &str, rest: &str| format!("{version}-{TRACE}-{PARENT}-{rest}");
     let upper = TRACE.to_uppercase();
     let zero = |digits| "0".repeat(digits);
-    for (why, values, continued) in [
-        ("sampled", vec![SAMPLED.to_owned()], Some("01")),
-        ("not sampled", vec![UNSAMPLED.to_owned()], Some("00")),
-        ("random, sampled", vec![with("00", "03")], Some("03")),
-        ("random alone", vec![with("00", "02")], Some("02")),
-        ("unknown flags are cleared", vec![with("00", "ff")], Some("03")),
-        ("a higher version", vec![with("01", "01")], Some("01")),
-        ("a higher version with more", vec![with("fe", "01-future-field")], Some("01")),
-        ("white space around it", vec![format!(" {SAMPLED}\t")], Some("01")),
-        ("version 00 with more", vec![with("00", "01-more")], None),
-        ("a higher version, glued", vec![with("01", "01future")], None),
-        ("version ff", vec![with("ff", "01")], None),
-        ("version in upper case", vec![with("0A", "01")], None),
-        ("upper case", vec![format!("00-{upper}-{PARENT}-01")], None),
-        ("zero trace-id", vec![format!("00-{}-{PARENT}-01", zero(32))], None),
-        ("zero parent-id", vec![format!("00-{TRACE}-{}-01", zero(16))], None),
-        ("too short", vec![SAMPLED[..54].to_owned()], None),
-        ("empty", vec![String::new()], None),
-        ("two of them", vec![SAMPLED.to_owned(), SAMPLED.to_owned()], None),
-        ("two in one", vec![format!("{SAMPLED},{SAMPLED}")], None),
-        ("none", vec![], None),
+    for (why, values, want) in [
+        ("sampled", vec![SAMPLED.to_owned()], Ok("01")),
+        ("not sampled", vec![UNSAMPLED.to_owned()], Ok("00")),
+        ("random, sampled", vec![with("00", "03")], Ok("03")),
+        ("random alone", vec![with("00", "02")], Ok("02")),
+        ("unknown flags are cleared", vec![with("00", "ff")], Ok("03")),
+        ("a higher version", vec![with("01", "01")], Ok("01")),
+        ("a higher version with more", vec![with("fe", "01-future-field")], Ok("01")),
+        ("white space around it", vec![format!(" {SAMPLED}\t")], Ok("01")),
+        ("version 00 with more", vec![with("00", "01-more")], Err("too_long")),
+        ("a higher version, glued", vec![with("01", "01future")], Err("syntax")),
+        ("version ff", vec![with("ff", "01")], Err("version")),
+        ("version in upper case", vec![with("0A", "01")], Err("syntax")),
+        ("upper case", vec![format!("00-{upper}-{PARENT}-01")], Err("syntax")),
+        ("zero trace-id", vec![format!("00-{}-{PARENT}-01", zero(32))], Err("zero_id")),
+        ("zero parent-id", vec![format!("00-{TRACE}-{}-01", zero(16))], Err("zero_id")),
+        ("too short", vec![SAMPLED[..54].to_owned()], Err("syntax")),
+        ("empty", vec![String::new()], Err("syntax")),
+        ("two of them", vec![SAMPLED.to_owned(), SAMPLED.to_owned()], Err("repeated")),
+        ("two in one", vec![format!("{SAMPLED},{SAMPLED}")], Err("too_long")),
+        ("none", vec![], Err("")),
     ] {
+        let continued = want.ok();
         let hopspan = Hopspan::start(INBOUND);
         let stream = hopspan.stream();
         let plain = Headers::plain_get("/cart");
@@ -78,10 +83,46 @@ fn a_traceparent_is_continued_only_if_the_specification_allows_it() {
             let parent = continued.map_or("", |_| PARENT);
             assert_eq!(span.parent_id(), parent, "{why}");
         }
-        let invalid = continued.is_none() && !values.is_empty();
-        assert_eq!(hopspan.stat("context.invalid"), i64::from(invalid), "{why}");
+        for reason in REASONS {
+            assert_eq!(hopspan.invalid(reason), i64::from(want == Err(reason)), "{why}: {reason}");
+        }
         assert_eq!(hopspan.stat("context.continued"), i64::from(continued.is_some()), "{why}");
         assert_eq!(hopspan.stat("context.started"), i64::from(continued.is_none()), "{why}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_counted_by_its_reason_once_a_request() {
+    let b3 = format!("{TRACE}-{PARENT}-1");
+    for (why, headers, continued, reasons) in [
+        ("its state", [("traceparent", SAMPLED), ("tracestate", "A=1")], true, &["tracestate"][..]),
+        ("two formats in one way", [("traceparent", "x"), ("b3", "x")], false, &["syntax"]),
+        (
+            "each in its own",
+            [("traceparent", "x"), ("x-b3-spanid", PARENT)],
+            false,
+            &["incomplete", "syntax"],
+        ),
+        ("the second is right", [("traceparent", "x"), ("b3", &b3)], true, &["syntax"]),
+        ("of B3 the first counts", [("b3", &b3), ("b3", "x")], true, &["repeated"]),
+    ] {
+        let hopspan = Hopspan::start(INBOUND);
+        let plain = Headers::plain_get("/cart");
+        let request = headers.iter().fold(plain.clone(), |it, (name, value)| it.and(*name, value));
+        let stream = hopspan.stream();
+        stream.request_headers(request, true);
+        assert_eq!(sent(&stream).trace_id == TRACE, continued, "{why}");
+        let others =
+            ["traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"];
+        let left = others.iter().fold(stream.upstream_headers(), |it, name| it.without(name));
+        assert_eq!(left, plain, "{why}: all else stays");
+        stream.respond(200);
+        stream.finish();
+        hopspan.run_for(crate::hopspan::DELAY);
+        for reason in REASONS {
+            let want = i64::from(reasons.contains(&reason));
+            assert_eq!(hopspan.invalid(reason), want, "{why}: {reason}");
+        }
     }
 }
 

@@ -134,3 +134,44 @@ fn foreign_functions_are_those_that_a_test_gives() {
     proxy.worker(0).stream().request_headers(Headers::plain_get("/"), true);
     assert_eq!(said(&proxy), ["00", "hihi", "00", "01"], "null: the result is not wanted");
 }
+
+#[test]
+fn another_worker_can_come_in_before_a_call() {
+    let race = r#"
+        (drop (call $proxy_get_shared_data $"k" @out (i32.const 8)))
+        (call $say (call $proxy_set_shared_data $"k" $"x" (i32.load (i32.const 8))))
+        (i32.const 0)"#;
+    let proxy = started(Proxy::builder(&guest(&[("request_headers", race)])).workers(2));
+    let request = |it: host_test::Vm| it.stream().request_headers(Headers::plain_get("/"), true);
+    proxy.set_shared_data("k", "v");
+    let other = proxy.worker(1);
+    proxy.before("proxy_set_shared_data", move || {
+        request(other.clone());
+    });
+    for _ in 0..2 {
+        request(proxy.worker(0));
+    }
+    assert_eq!(said(&proxy), ["00", "08", "00", "08"], "the other one is always faster");
+}
+
+#[test]
+fn plugins_of_one_vm_have_root_contexts_beside_each_other() {
+    let read = r#"
+        (drop (call $proxy_get_buffer_bytes (i32.const 7) (i32.const 0) (local.get $size) @out))
+        (call $show) (i32.const 1)"#;
+    let tell = "(call $say (local.get $id)) (i32.const 0)";
+    let root = "(call $say (local.get $parent))";
+    let module = guest(&[("configure", read), ("context_create", root), ("request_headers", tell)]);
+    let proxy = started(Proxy::builder(&module).plugin_config("first"));
+    let second = proxy.add_plugin("second").unwrap();
+    let before = said(&proxy).len();
+    let worker = proxy.worker(0);
+    for stream in [worker.stream(), worker.stream_of(&second), worker.stream()] {
+        stream.request_headers(Headers::plain_get("/"), true);
+    }
+    // Context 2 is the first root of a worker, and 3 the second.
+    assert_eq!(said(&proxy)[before..], ["02", "04", "03", "05", "02", "06"]);
+    let refuse = r#"(i32.lt_u (local.get $size) (i32.const 3))"#;
+    let proxy = started(Proxy::builder(&guest(&[("configure", refuse)])).plugin_config("ok"));
+    assert!(proxy.add_plugin("not ok").is_err());
+}

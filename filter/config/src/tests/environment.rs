@@ -89,6 +89,7 @@ fn the_sampler_is_told_in_our_words() {
         ("parentbased_traceidratio", "0.25", ratio, json!(0.25)),
         ("parentbased_traceidratio", "0.25", trust, json!("auto")),
         ("ParentBased_TraceIdRatio", " 1e-9 ", ratio, json!(1e-9)),
+        ("parentbased_traceidratio", ".5", ratio, json!(0.5)),
         ("parentbased_traceidratio", "", ratio, json!(1.0)),
         ("parentbased_always_on", "0.25", ratio, json!(1.0)),
         ("parentbased_always_off", "", ratio, json!(0.0)),
@@ -127,7 +128,7 @@ fn an_unknown_value_warns_and_is_ignored() {
         let warning = format!("{name}: {why}; it is ignored");
         check(&[(name, value)], "{}", pointer, want, &[&warning]);
     }
-    for arg in ["50", "-1", "NaN", "a tenth"] {
+    for arg in ["50", "-1", "NaN", ".", "{}", "a tenth"] {
         let env = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", arg)];
         let warning =
             format!("OTEL_TRACES_SAMPLER_ARG: must be 0 to 1, not \"{arg}\"; it is ignored");

@@ -210,13 +210,13 @@ fn text_that_is_not_json_is_refused_with_its_place() {
 fn an_unknown_key_warns_with_the_nearest_known_one() {
     let document = r#"{
         "collecter": {"cluster": "x"}, "collector": {"Timeout_ms": 1, "cluster": "x"},
-        "ratio": 1, "sampling": {"rules": [], "ratios": 1}, "retry.enabled": false, "zzz": 0
+        "ratio": 1, "sampling": {"ratios": 1, "weather": 2}, "retry.enabled": false, "zzz": 0
     }"#;
     let config = Proxy::default().read(document).unwrap();
     let warnings = [
         "collector.Timeout_ms: is no key of hopspan; is it collector.timeout_ms?",
         "sampling.ratios: is no key of hopspan; is it sampling.ratio?",
-        "sampling.rules: is no key of hopspan",
+        "sampling.weather: is no key of hopspan",
         "collecter: is no key of hopspan; is it collector?",
         "ratio: is no key of hopspan; is it sampling.ratio?",
         r#"["retry.enabled"]: is no key of hopspan; is it retry.enabled?"#,

@@ -3,6 +3,7 @@
 
 use hopspan_core::context::{Decision, Outgoing, SpanContext, TraceFlags};
 use hopspan_core::id::{SpanId, TraceId};
+use hopspan_core::propagation::invalid::Invalids;
 use hopspan_core::propagation::{Edit, Format, Propagation, Said};
 use hopspan_core::request::fields::RequestFields;
 use hopspan_core::request::trace_fields::TraceHeader;
@@ -36,9 +37,9 @@ libfuzzer_sys::fuzz_target!(|input: (u8, u8, bool, &[u8])| {
     };
     let is_short = extracted.context.as_ref().is_some_and(|it| it.is_short);
     let is_debug = extracted.decision == Decision::Debug;
-    let outgoing = Outgoing { context, is_debug, is_short };
+    let outgoing = Outgoing { context, is_debug, is_short, announcement: None };
     for edit in propagation.inject(&outgoing, &fields.trace, Headers::new(&bytes)) {
-        let (Edit::Replace(name, _) | Edit::Remove(name)) = edit;
+        let (Edit::Replace(name, _) | Edit::Remove(name)) = edit else { panic!("{edit:?}") };
         headers.retain(|(it, _)| it != name);
         if let Edit::Replace(name, value) = edit {
             assert!(value.iter().all(|b| matches!(b, b'\t' | b' '..=b'~')), "{name}");
@@ -50,7 +51,9 @@ libfuzzer_sys::fuzz_target!(|input: (u8, u8, bool, &[u8])| {
     for format in Format::ALL {
         let is_ours = propagation.extract.contains(&format) || propagation.inject.has(format);
         if is_ours && format.came_in(&fields.trace) {
-            let said = format.extract(&fields.trace, Headers::new(&bytes));
+            let mut invalid = Invalids::default();
+            let said = format.extract(&fields.trace, Headers::new(&bytes), &mut invalid);
+            assert!(invalid.is_empty(), "{format:?}: {invalid:?}: {headers:?}");
             let Some(Said::Context(read)) = said else { panic!("{format:?}: {headers:?}") };
             assert_eq!(read.trace_id.low(), outgoing.context.trace_id.low(), "{format:?}");
             assert_ne!(read.decision, Decision::Drop, "{format:?}");

@@ -5,6 +5,7 @@ use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
 use hopspan_core::request::{Fact, Headers, RequestHead, Stream};
+use hopspan_core::shared::{Shared, Written};
 use hopspan_core::stats::Stat;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use hopspan_core::tracer::Tracer;
@@ -31,12 +32,30 @@ impl Stream for Bytes<'_> {
         self.next()
     }
 
+    fn request_headers(&mut self) -> Option<Vec<u8>> {
+        self.next()
+    }
+
     fn response_headers(&mut self) -> Option<Vec<u8>> {
         self.next()
     }
 
     fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
         self.next()
+    }
+}
+
+impl Shared for Bytes<'_> {
+    fn get(&mut self, _: &str) -> Option<(Vec<u8>, u32)> {
+        self.next().map(|it| (it, 1))
+    }
+
+    fn set(&mut self, _: &str, value: &[u8], _: u32) -> Written {
+        match value.len() % 3 {
+            0 => Written::Done,
+            1 => Written::Raced,
+            _ => Written::Failed,
+        }
     }
 }
 
@@ -78,6 +97,7 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
                 Edit::Remove(name) => {
                     assert!(*name == "tracestate" || name.starts_with("x-b3-"), "{name}");
                 }
+                chosen => panic!("{chosen:?} is not configured"),
             }
         }
         let mut span = started.span.expect("hopspan is on");

@@ -11,24 +11,40 @@
 //! Spec: <https://github.com/openzipkin/b3-propagation/blob/master/README.md#single-header>
 //! (this grammar is its text in ABNF)
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::{Invalid, Invalids};
+use super::value::{self, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote};
 use crate::id::{self, SpanId, TraceId};
+use crate::request::fields::Field;
 use crate::request::trace_fields::{TraceFields, TraceHeader};
 
 /// What belongs to this format.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::B3];
 
-/// Reads the header, of several the first; `None` if it breaks the grammar.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
-    parse(fields.get(TraceHeader::B3).first()?)
+/// The longest value: all fields, and what parts them.
+const LONGEST: usize = 32 + 1 + 16 + 1 + 1 + 1 + 16;
+
+/// Reads the header, of several the first.
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn extract(fields: &TraceFields<'_>, invalid: &mut Invalids) -> Result<Said<'static>, Invalid> {
+    parse(first(fields.get(TraceHeader::B3), invalid).ok_or(Invalid::Incomplete)?)
 }
 
 /// Reads one value.
-pub fn parse(value: &[u8]) -> Option<Said<'static>> {
-    let mut fields = trim_ows(value).split(|&b| b == b'-');
-    let first = fields.next()?;
-    let Some(second) = fields.next() else { return state(first).map(Said::Decision) };
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
+    let mut fields = within(LONGEST, value)?.split(|&b| b == b'-');
+    let first = fields.next().unwrap_or_default();
+    let Some(second) = fields.next() else {
+        return state(first).map(Said::Decision).ok_or(Invalid::Syntax);
+    };
     let (trace_id, is_short) = trace_id(first)?;
     let span_id = span_id(second)?;
     let (decision, parent) = match (fields.next(), fields.next(), fields.next()) {
@@ -37,14 +53,14 @@ pub fn parse(value: &[u8]) -> Option<Said<'static>> {
             Some(decision) => (decision, None),
             None => (Decision::Defer, Some(it)),
         },
-        (Some(it), parent, None) => (state(it)?, parent),
-        (Some(_), Some(_), Some(_)) => return None,
+        (Some(it), parent, None) => (state(it).ok_or(Invalid::Syntax)?, parent),
+        (Some(_), Some(_), Some(_)) => return Err(Invalid::Syntax),
     };
     if parent.is_some_and(|it| id::hex::<8>(it).is_none()) {
-        return None;
+        return Err(Invalid::Syntax);
     }
     let remote = Remote::new(trace_id, Some(span_id), decision).short(is_short);
-    Some(Said::Context(remote))
+    Ok(Said::Context(remote))
 }
 
 /// Writes the header.
@@ -69,19 +85,27 @@ fn state(field: &[u8]) -> Option<Decision> {
     }
 }
 
+/// Of several values the first; that there are others is noted.
+pub(super) fn first<'a>(field: Field<'a>, invalid: &mut Invalids) -> Option<&'a [u8]> {
+    if let Field::Repeated(_) = field {
+        invalid.add(Invalid::Repeated);
+    }
+    field.first()
+}
+
 /// A trace-id, and whether it has but 64 bits.
-pub(super) fn trace_id(digits: &[u8]) -> Option<(TraceId, bool)> {
+pub(super) fn trace_id(digits: &[u8]) -> Result<(TraceId, bool), Invalid> {
     match digits.len() {
         16 => {
-            let low = u64::from_be_bytes(id::hex(digits)?);
-            Some((TraceId::from_halves(0, low)?, true))
+            let low = id::hex(digits).map(u64::from_be_bytes).ok_or(Invalid::Syntax)?;
+            Ok((TraceId::from_halves(0, low).ok_or(Invalid::ZeroId)?, true))
         }
-        _ => Some((id::hex(digits).and_then(TraceId::from_bytes)?, false)),
+        _ => Ok((value::trace_id(id::hex(digits))?, false)),
     }
 }
 
-pub(super) fn span_id(digits: &[u8]) -> Option<SpanId> {
-    id::hex(digits).and_then(SpanId::from_bytes)
+pub(super) fn span_id(digits: &[u8]) -> Result<SpanId, Invalid> {
+    value::span_id(id::hex(digits))
 }
 
 /// As many digits as the trace-id came with.
@@ -107,6 +131,8 @@ mod tests {
 
     #[test]
     fn reads_what_the_specification_shows_and_nothing_else() {
+        use Invalid as E;
+
         let zero = "0".repeat(16);
         let upper = TRACE.to_uppercase();
         let short = "64fe8b2a57d3eff7";
@@ -114,39 +140,40 @@ mod tests {
             (
                 "its example",
                 format!("{TRACE}-{SPAN}-1-05e3ac9a4f6e3b90"),
-                Some(format!("{TRACE}/{SPAN} sample")),
+                Ok(format!("{TRACE}/{SPAN} sample")),
             ),
-            ("without parent", format!("{TRACE}-{SPAN}-1"), Some(format!("{TRACE}/{SPAN} sample"))),
-            ("denied", format!("{TRACE}-{SPAN}-0"), Some(format!("{TRACE}/{SPAN} drop"))),
-            ("debug", format!("{TRACE}-{SPAN}-d"), Some(format!("{TRACE}/{SPAN} debug"))),
-            ("deferred", format!("{TRACE}-{SPAN}"), Some(format!("{TRACE}/{SPAN} defer"))),
+            ("without parent", format!("{TRACE}-{SPAN}-1"), Ok(format!("{TRACE}/{SPAN} sample"))),
+            ("denied", format!("{TRACE}-{SPAN}-0"), Ok(format!("{TRACE}/{SPAN} drop"))),
+            ("debug", format!("{TRACE}-{SPAN}-d"), Ok(format!("{TRACE}/{SPAN} debug"))),
+            ("deferred", format!("{TRACE}-{SPAN}"), Ok(format!("{TRACE}/{SPAN} defer"))),
             (
                 "deferred, with parent",
                 format!("{TRACE}-{SPAN}-05e3ac9a4f6e3b90"),
-                Some(format!("{TRACE}/{SPAN} defer")),
+                Ok(format!("{TRACE}/{SPAN} defer")),
             ),
-            ("64 bits", format!("{short}-{SPAN}-1"), Some(format!("{short}/{SPAN} sample"))),
+            ("64 bits", format!("{short}-{SPAN}-1"), Ok(format!("{short}/{SPAN} sample"))),
             (
                 "white space around it",
                 format!(" {TRACE}-{SPAN}-1\t"),
-                Some(format!("{TRACE}/{SPAN} sample")),
+                Ok(format!("{TRACE}/{SPAN} sample")),
             ),
-            ("deny alone", "0".into(), Some("drop".into())),
-            ("accept alone", "1".into(), Some("sample".into())),
-            ("debug alone", "d".into(), Some("debug".into())),
-            ("nothing", String::new(), None),
-            ("debug in upper case", "D".into(), None),
-            ("another state", format!("{TRACE}-{SPAN}-2"), None),
-            ("an empty state", format!("{TRACE}-{SPAN}-"), None),
-            ("a trace alone", TRACE.into(), None),
-            ("an empty parent", format!("{TRACE}-{SPAN}-1-"), None),
-            ("a fifth field", format!("{TRACE}-{SPAN}-1-{SPAN}-1"), None),
-            ("upper case", format!("{upper}-{SPAN}-1"), None),
-            ("a zero trace", format!("{zero}{zero}-{SPAN}-1"), None),
-            ("a short zero trace", format!("{zero}-{SPAN}-1"), None),
-            ("a zero span", format!("{TRACE}-{zero}-1"), None),
-            ("24 digits", format!("{}-{SPAN}-1", &TRACE[..24]), None),
-            ("two values", format!("{TRACE}-{SPAN}-1,{TRACE}-{SPAN}-1"), None),
+            ("deny alone", "0".into(), Ok("drop".into())),
+            ("accept alone", "1".into(), Ok("sample".into())),
+            ("debug alone", "d".into(), Ok("debug".into())),
+            ("nothing", String::new(), Err(E::Syntax)),
+            ("debug in upper case", "D".into(), Err(E::Syntax)),
+            ("another state", format!("{TRACE}-{SPAN}-2"), Err(E::Syntax)),
+            ("an empty state", format!("{TRACE}-{SPAN}-"), Err(E::Syntax)),
+            ("a trace alone", TRACE.into(), Err(E::Syntax)),
+            ("an empty parent", format!("{TRACE}-{SPAN}-1-"), Err(E::Syntax)),
+            ("a fifth field", format!("{TRACE}-{SPAN}-1-{SPAN}-1"), Err(E::TooLong)),
+            ("upper case", format!("{upper}-{SPAN}-1"), Err(E::Syntax)),
+            ("a zero trace", format!("{zero}{zero}-{SPAN}-1"), Err(E::ZeroId)),
+            ("a short zero trace", format!("{zero}-{SPAN}-1"), Err(E::ZeroId)),
+            ("a zero span", format!("{TRACE}-{zero}-1"), Err(E::ZeroId)),
+            ("24 digits", format!("{}-{SPAN}-1", &TRACE[..24]), Err(E::Syntax)),
+            ("a fifth field, short", format!("{short}-{SPAN}-1-{SPAN}-1"), Err(E::Syntax)),
+            ("two values", format!("{TRACE}-{SPAN}-1,{TRACE}-{SPAN}-1"), Err(E::TooLong)),
         ] {
             assert_eq!(parse(value.as_bytes()).map(read), want, "{why}: {value:?}");
         }
@@ -161,7 +188,12 @@ mod tests {
             "d".to_owned(),
         ] {
             for value in super::super::tests::changed(&seed) {
-                assert_eq!(parse(&value).map(read), naive::b3(&value), "{}", value.escape_ascii());
+                assert_eq!(
+                    parse(&value).ok().map(read),
+                    naive::b3(&value),
+                    "{}",
+                    value.escape_ascii()
+                );
             }
         }
     }
@@ -169,7 +201,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_naive_reader(value in "([0-9a-f]{16}){0,2}(-([0-9a-f]{16}|[01d2])){0,4}") {
-            prop_assert_eq!(parse(value.as_bytes()).map(read), naive::b3(value.as_bytes()));
+            prop_assert_eq!(parse(value.as_bytes()).ok().map(read), naive::b3(value.as_bytes()));
         }
     }
 }

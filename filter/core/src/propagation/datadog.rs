@@ -10,14 +10,16 @@
 //! allowed        = %x20-2B / %x2D-7E      ; no comma
 //! ```
 //! Tag `_dd.p.tid` has the first 64 bits as 16 digits of lower-case hex; where it breaks that,
-//! it is not there (Datadog's tracers do the same, with a note on the span). Other tags, and
-//! `x-datadog-origin`, pass as they are.
+//! it is counted and not there (Datadog's tracers do the same, with a note on the span). Other
+//! tags, and `x-datadog-origin`, pass as they are.
 //!
 //! Spec: <https://docs.datadoghq.com/tracing/trace_collection/trace_context_propagation/>;
 //! tags: <https://github.com/DataDog/dd-trace-cpp/blob/main/src/datadog/tag_propagation.cpp>;
 //! priorities: <https://docs.rs/libdd-sampling/2.0.0/libdd_sampling/dd_sampling/priority/>
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::{Invalid, Invalids};
+use super::value::{once, trim_ows, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote};
 use crate::id::{self, SpanId, TraceId, decimal};
 use crate::request::fields::Field;
@@ -40,29 +42,38 @@ pub const HEADERS: &[TraceHeader] = &[
 
 /// The tag that completes a trace-id.
 const TID: &[u8] = b"_dd.p.tid=";
+/// The longest value of the other headers: a number of 64 bits.
+const LONGEST: usize = 20;
 /// The longest list of tags that is read: Datadog's tracers take 512 bytes.
-const LONGEST: usize = 512;
+const LONGEST_TAGS: usize = 512;
 
-/// Reads the headers; `None` if one breaks the grammar, is there several times, or there is
-/// no trace.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
+/// Reads the headers.
+///
+/// # Errors
+///
+/// The reason why nothing they say can be used.
+pub fn extract(fields: &TraceFields<'_>, invalid: &mut Invalids) -> Result<Said<'static>, Invalid> {
     let value = |header| match fields.get(header) {
-        Field::Absent => Some(None),
-        Field::Once(value) => Some(Some(trim_ows(value))),
-        Field::Repeated(_) => None,
+        Field::Absent => Ok(None),
+        field => within(LONGEST, once(field)?).map(Some),
     };
-    let low = decimal(value(TraceHeader::DatadogTraceId)??).filter(|it| *it != 0)?;
-    let span_id = match value(TraceHeader::DatadogParentId)? {
-        Some(digits) => SpanId::from_bytes(decimal(digits)?.to_be_bytes()),
-        None => None,
-    };
+    let number = |digits| decimal(digits).ok_or(Invalid::Syntax);
+    let low = number(value(TraceHeader::DatadogTraceId)?.ok_or(Invalid::Incomplete)?)?;
+    if low == 0 {
+        return Err(Invalid::ZeroId);
+    }
+    let span_id = value(TraceHeader::DatadogParentId)?.map(number).transpose()?;
+    let span_id = span_id.and_then(|it| SpanId::from_bytes(it.to_be_bytes()));
     let decision = match value(TraceHeader::DatadogSamplingPriority)? {
         None => Decision::Defer,
-        Some(priority) => Decision::of_flag(keeps(priority)?),
+        Some(priority) => Decision::of_flag(keeps(priority).ok_or(Invalid::Syntax)?),
     };
-    let high = tags(fields).and_then(high_half);
-    let trace_id = TraceId::from_halves(high.unwrap_or(0), low)?;
-    Some(Said::Context(Remote::new(trace_id, span_id, decision).short(high.is_none())))
+    let high = tags(fields).and_then(high_half).unwrap_or_else(|reason| {
+        invalid.add(reason);
+        None
+    });
+    let trace_id = TraceId::from_halves(high.unwrap_or(0), low).ok_or(Invalid::ZeroId)?;
+    Ok(Said::Context(Remote::new(trace_id, span_id, decision).short(high.is_none())))
 }
 
 /// Writes the headers. A priority that says the same as ours stays: its wording is the user's.
@@ -79,7 +90,7 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
     edits.set(TraceHeader::DatadogTraceId, trace_id.low().to_string().into_bytes());
     edits.set(TraceHeader::DatadogParentId, span_id.to_string().into_bytes());
     let sampled = outgoing.context.flags.is_sampled();
-    let came = edits.fields.get(TraceHeader::DatadogSamplingPriority).once();
+    let came = edits.fields.get(TraceHeader::DatadogSamplingPriority).once().map(trim_ows);
     if outgoing.is_debug {
         edits.set(TraceHeader::DatadogSamplingPriority, b"2".to_vec());
     } else if came.and_then(keeps) != Some(sampled) {
@@ -97,6 +108,10 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
         id::write_hex(&high.to_be_bytes(), &mut list);
     }
     for tag in came.split(|&b| b == b',').filter(|it| is_tag(it) && !it.starts_with(TID)) {
+        // A longer list would be dropped whole by who reads it, and half of the id with it.
+        if list.len().saturating_add(1).saturating_add(tag.len()) > LONGEST_TAGS {
+            continue;
+        }
         if !list.is_empty() {
             list.push(b',');
         }
@@ -125,8 +140,11 @@ fn keeps(priority: &[u8]) -> Option<bool> {
 }
 
 /// The list of tags, if it may be read.
-fn tags<'a>(fields: &TraceFields<'a>) -> Option<&'a [u8]> {
-    fields.get(TraceHeader::DatadogTags).once().map(trim_ows).filter(|it| it.len() <= LONGEST)
+fn tags<'a>(fields: &TraceFields<'a>) -> Result<&'a [u8], Invalid> {
+    match fields.get(TraceHeader::DatadogTags) {
+        Field::Absent => Ok(&[]),
+        field => within(LONGEST_TAGS, once(field)?),
+    }
 }
 
 fn is_tag(tag: &[u8]) -> bool {
@@ -136,9 +154,11 @@ fn is_tag(tag: &[u8]) -> bool {
     !key.is_empty() && !key.contains(&b' ') && value.len() > 1 && tag.iter().all(allowed)
 }
 
-fn high_half(tags: &[u8]) -> Option<u64> {
-    let tid = tags.split(|&b| b == b',').find_map(|it| it.strip_prefix(TID))?;
-    id::hex(tid).map(u64::from_be_bytes)
+fn high_half(tags: &[u8]) -> Result<Option<u64>, Invalid> {
+    let Some(tid) = tags.split(|&b| b == b',').find_map(|it| it.strip_prefix(TID)) else {
+        return Ok(None);
+    };
+    id::hex(tid).map(u64::from_be_bytes).map(Some).ok_or(Invalid::Syntax)
 }
 
 #[cfg(test)]
@@ -155,16 +175,18 @@ mod tests {
     const WHOLE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     const PARENT: &str = "00f067aa0ba902b7";
 
-    fn extracted(headers: &[(&str, &str)]) -> Option<String> {
-        with_fields(headers, |fields| extract(fields).map(read))
+    fn extracted(headers: &[(&str, &str)]) -> Result<String, Invalid> {
+        with_fields(headers, |fields| extract(fields, &mut Invalids::default()).map(read))
     }
 
     #[test]
     fn reads_what_datadogs_tracers_write_and_nothing_else() {
+        use Invalid as E;
+
         let priority = |it| ("x-datadog-sampling-priority", it);
         let tags = |it| ("x-datadog-tags", it);
-        let half = |decision: &str| Some(format!("{HEX}/{PARENT} {decision}"));
-        let whole = |decision: &str| Some(format!("{WHOLE}/{PARENT} {decision}"));
+        let half = |decision: &str| Ok(format!("{HEX}/{PARENT} {decision}"));
+        let whole = |decision: &str| Ok(format!("{WHOLE}/{PARENT} {decision}"));
         let largest = ("x-datadog-trace-id", "18446744073709551615");
         for (why, headers, want) in [
             ("64 bits", &[TRACE, SPAN, priority("1")][..], half("sample")),
@@ -173,36 +195,60 @@ mod tests {
             ("rejected", &[TRACE, SPAN, priority("0")], half("drop")),
             ("rejected by a user", &[TRACE, SPAN, priority("-1")], half("drop")),
             ("no priority", &[TRACE, SPAN], half("defer")),
-            ("no parent", &[TRACE, priority("1")], Some(format!("{HEX} sample"))),
-            ("parent zero", &[TRACE, ("x-datadog-parent-id", "0")], Some(format!("{HEX} defer"))),
-            (
-                "the largest trace",
-                &[largest, SPAN],
-                Some(format!("ffffffffffffffff/{PARENT} defer")),
-            ),
+            ("no parent", &[TRACE, priority("1")], Ok(format!("{HEX} sample"))),
+            ("parent zero", &[TRACE, ("x-datadog-parent-id", "0")], Ok(format!("{HEX} defer"))),
+            ("the largest trace", &[largest, SPAN], Ok(format!("ffffffffffffffff/{PARENT} defer"))),
             ("other tags", &[TRACE, SPAN, tags("_dd.p.dm=-1")], half("defer")),
+            ("no trace", &[SPAN, priority("1"), TID], Err(E::Incomplete)),
+            ("a zero trace", &[("x-datadog-trace-id", "0"), SPAN], Err(E::ZeroId)),
+            ("a trace in hex", &[("x-datadog-trace-id", HEX), SPAN], Err(E::Syntax)),
             (
-                "a tid in upper case",
-                &[TRACE, SPAN, tags("_dd.p.tid=4BF92F3577B34DA6")],
-                half("defer"),
+                "one too large",
+                &[("x-datadog-trace-id", "18446744073709551616"), SPAN],
+                Err(E::Syntax),
             ),
-            ("a short tid", &[TRACE, SPAN, tags("_dd.p.tid=4bf9")], half("defer")),
-            ("no trace", &[SPAN, priority("1"), TID], None),
-            ("a zero trace", &[("x-datadog-trace-id", "0"), SPAN], None),
-            ("a trace in hex", &[("x-datadog-trace-id", HEX), SPAN], None),
-            ("one too large", &[("x-datadog-trace-id", "18446744073709551616"), SPAN], None),
-            ("a sign", &[("x-datadog-trace-id", "-1"), SPAN], None),
-            ("a parent in hex", &[TRACE, ("x-datadog-parent-id", PARENT)], None),
-            ("another priority", &[TRACE, SPAN, priority("3")], None),
-            ("a trace twice", &[TRACE, TRACE, SPAN], None),
-            ("a parent twice", &[TRACE, SPAN, SPAN], None),
+            (
+                "zeroes before the trace",
+                &[("x-datadog-trace-id", "000000000000000000001"), SPAN],
+                Err(E::TooLong),
+            ),
+            ("a sign", &[("x-datadog-trace-id", "-1"), SPAN], Err(E::Syntax)),
+            ("a parent in hex", &[TRACE, ("x-datadog-parent-id", PARENT)], Err(E::Syntax)),
+            ("another priority", &[TRACE, SPAN, priority("3")], Err(E::Syntax)),
+            ("a long priority", &[TRACE, SPAN, priority("100000000000000000000")], Err(E::TooLong)),
+            ("a trace twice", &[TRACE, TRACE, SPAN], Err(E::Repeated)),
+            ("a parent twice", &[TRACE, SPAN, SPAN], Err(E::Repeated)),
         ] {
             assert_eq!(extracted(headers), want, "{why}");
         }
     }
 
     #[test]
+    fn tags_that_cannot_be_read_are_noted_and_not_there() {
+        let longest = format!("{},a={}", TID.1, "x".repeat(512 - TID.1.len() - ",a=".len()));
+        assert_eq!(longest.len(), 512);
+        for (why, tags, want, reason) in [
+            ("none", &[][..], HEX, None),
+            ("others", &["_dd.p.dm=-1"], HEX, None),
+            ("the other half", &[TID.1], WHOLE, None),
+            ("in upper case", &["_dd.p.tid=4BF92F3577B34DA6"], HEX, Some(Invalid::Syntax)),
+            ("short", &["_dd.p.tid=4bf9"], HEX, Some(Invalid::Syntax)),
+            ("the longest", &[&longest], WHOLE, None),
+            ("longer", &[&format!("{longest}x")], HEX, Some(Invalid::TooLong)),
+            ("twice", &[TID.1, TID.1], HEX, Some(Invalid::Repeated)),
+        ] {
+            let mut headers = vec![TRACE, SPAN];
+            headers.extend(tags.iter().map(|it| ("x-datadog-tags", *it)));
+            let mut invalid = Invalids::default();
+            let got = with_fields(&headers, |it| extract(it, &mut invalid).map(read));
+            assert_eq!(got, Ok(format!("{want}/{PARENT} defer")), "{why}");
+            assert_eq!(invalid.iter().next(), reason, "{why}");
+        }
+    }
+
+    #[test]
     fn other_tags_pass_untouched() {
+        let long = format!("a={},_dd.p.dm=-1", "x".repeat(512 - 14));
         for (why, tags, trace, want) in [
             ("no tag is needed", None, HEX, None),
             ("the half that is missing", None, WHOLE, Some("_dd.p.tid=4bf92f3577b34da6")),
@@ -222,6 +268,12 @@ mod tests {
                 Some("_dd.p.tid=4bf92f3577b34da6"),
             ),
             ("broken", Some("_dd.p.tid=x"), HEX, None),
+            (
+                "what leaves no room for the half goes",
+                Some(&long),
+                WHOLE,
+                Some("_dd.p.tid=4bf92f3577b34da6,_dd.p.dm=-1"),
+            ),
             (
                 "what is no tag goes",
                 Some("a,=b,c=,d e=f,_dd.p.x=y z"),
@@ -250,7 +302,7 @@ mod tests {
             let headers: Vec<_> =
                 names.into_iter().zip(values).filter_map(|(name, it)| Some((name, it?))).collect();
             let values = values.map(|it| it.map(str::as_bytes));
-            prop_assert_eq!(extracted(&headers), naive::datadog(values));
+            prop_assert_eq!(extracted(&headers).ok(), naive::datadog(values));
         }
     }
 }

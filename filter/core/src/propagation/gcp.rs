@@ -10,39 +10,53 @@
 //! may be missing: App Engine's own reader,
 //! <https://javadoc.io/static/com.google.appengine/runtime-impl/5.0.3/com/google/apphosting/runtime/TraceContextHelper.html>
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::Invalid;
+use super::value::{self, once, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote};
-use crate::id::{self, SpanId, TraceId, decimal, short_hex};
+use crate::id::{self, SpanId, decimal, short_hex};
 use crate::request::trace_fields::{TraceFields, TraceHeader};
 
 /// What belongs to this format.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::CloudTraceContext];
 
-/// Reads the header; `None` if it breaks the grammar, or is there several times.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
-    parse(fields.get(TraceHeader::CloudTraceContext).once()?)
+/// The longest value: all fields, and what parts them.
+const LONGEST: usize = 32 + 1 + 20 + 4;
+
+/// Reads the header.
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn extract(fields: &TraceFields<'_>) -> Result<Said<'static>, Invalid> {
+    parse(once(fields.get(TraceHeader::CloudTraceContext))?)
 }
 
 /// Reads one value.
-pub fn parse(value: &[u8]) -> Option<Said<'static>> {
-    let (trace, rest) = trim_ows(value).split_at_checked(32)?;
-    let trace_id = short_hex(trace).and_then(TraceId::from_bytes)?;
-    let (span, options) = match rest.iter().position(|&b| b == b';') {
-        Some(at) => rest.split_at_checked(at)?,
-        None => (rest, &[][..]),
-    };
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
+    let value = within(LONGEST, value)?;
+    let (trace, rest) = value.split_at_checked(32).ok_or(Invalid::Syntax)?;
+    let trace_id = value::trace_id(short_hex(trace))?;
+    let options = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
+    let (span, options) = rest.split_at_checked(options).unwrap_or_default();
     let span_id = match span {
         [] | [b'/'] => None,
-        [b'/', digits @ ..] => SpanId::from_bytes(decimal(digits)?.to_be_bytes()),
-        _ => return None,
+        [b'/', digits @ ..] => {
+            SpanId::from_bytes(decimal(digits).ok_or(Invalid::Syntax)?.to_be_bytes())
+        }
+        _ => return Err(Invalid::Syntax),
     };
     let decision = match options {
         b"" | b";o=" => Decision::Defer,
         b";o=0" => Decision::Drop,
         b";o=1" => Decision::Sample,
-        _ => return None,
+        _ => return Err(Invalid::Syntax),
     };
-    Some(Said::Context(Remote::new(trace_id, span_id, decision)))
+    Ok(Said::Context(Remote::new(trace_id, span_id, decision)))
 }
 
 /// Writes the header.
@@ -69,8 +83,10 @@ mod tests {
 
     #[test]
     fn reads_what_the_documentation_shows_and_nothing_else() {
-        let ids = |decision: &str| Some(format!("{TRACE}/{SPAN} {decision}"));
-        let trace = |decision: &str| Some(format!("{TRACE} {decision}"));
+        use Invalid as E;
+
+        let ids = |decision: &str| Ok(format!("{TRACE}/{SPAN} {decision}"));
+        let trace = |decision: &str| Ok(format!("{TRACE} {decision}"));
         for (why, rest, want) in [
             ("trace, span, and options", "/789;o=1", ids("sample")),
             ("not sampled", "/789;o=0", ids("drop")),
@@ -86,26 +102,27 @@ mod tests {
             (
                 "the largest span",
                 "/18446744073709551615;o=1",
-                Some(format!("{TRACE}/ffffffffffffffff sample")),
+                Ok(format!("{TRACE}/ffffffffffffffff sample")),
             ),
-            ("one more", "/18446744073709551616;o=1", None),
-            ("a span in hex", "/31a;o=1", None),
-            ("a sign", "/-1;o=1", None),
-            ("other options", "/789;o=2", None),
-            ("another parameter", "/789;p=1", None),
-            ("a second one", "/789;o=1;o=1", None),
-            ("33 digits", "0/789;o=1", None),
+            ("one more", "/18446744073709551616;o=1", Err(E::Syntax)),
+            ("a span in hex", "/31a;o=1", Err(E::Syntax)),
+            ("a sign", "/-1;o=1", Err(E::Syntax)),
+            ("other options", "/789;o=2", Err(E::Syntax)),
+            ("another parameter", "/789;p=1", Err(E::Syntax)),
+            ("a second one", "/789;o=1;o=1", Err(E::Syntax)),
+            ("zeroes before the span", "/000000000000000000789;o=1", Err(E::TooLong)),
+            ("33 digits", "0/789;o=1", Err(E::Syntax)),
         ] {
             let value = format!("{TRACE}{rest}");
             assert_eq!(parse(value.as_bytes()).map(read), want, "{why}: {value:?}");
         }
-        for (why, value) in [
-            ("nothing", String::new()),
-            ("zero", format!("{}/1;o=1", "0".repeat(32))),
-            ("31 digits", format!("{}/1;o=1", &TRACE[1..])),
-            ("no hex", format!("{}/1;o=1", "g".repeat(32))),
+        for (why, value, want) in [
+            ("nothing", String::new(), E::Syntax),
+            ("zero", format!("{}/1;o=1", "0".repeat(32)), E::ZeroId),
+            ("31 digits", format!("{}/1;o=1", &TRACE[1..]), E::Syntax),
+            ("no hex", format!("{}/1;o=1", "g".repeat(32)), E::Syntax),
         ] {
-            assert_eq!(parse(value.as_bytes()), None, "{why}: {value:?}");
+            assert_eq!(parse(value.as_bytes()), Err(want), "{why}: {value:?}");
         }
     }
 
@@ -113,7 +130,12 @@ mod tests {
     fn agrees_with_a_naive_reader_about_every_changed_byte() {
         for rest in ["/789;o=1", "/18446744073709551615", ";o=", "/;o=0"] {
             for value in super::super::tests::changed(&format!("{TRACE}{rest}")) {
-                assert_eq!(parse(&value).map(read), naive::gcp(&value), "{}", value.escape_ascii());
+                assert_eq!(
+                    parse(&value).ok().map(read),
+                    naive::gcp(&value),
+                    "{}",
+                    value.escape_ascii()
+                );
             }
         }
     }
@@ -121,7 +143,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_naive_reader(value in "[0-9a-fA-F]{31,33}(/[0-9]{0,21})?(;o=[01]{0,2})?") {
-            prop_assert_eq!(parse(value.as_bytes()).map(read), naive::gcp(value.as_bytes()));
+            prop_assert_eq!(parse(value.as_bytes()).ok().map(read), naive::gcp(value.as_bytes()));
         }
     }
 }

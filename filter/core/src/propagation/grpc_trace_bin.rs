@@ -15,7 +15,9 @@
 //! accept padded and un-padded values and should emit un-padded values"),
 //! <https://www.rfc-editor.org/rfc/rfc4648#section-4>
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::Invalid;
+use super::value::{once, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::id::{SpanId, TraceId};
 use crate::request::trace_fields::{TraceFields, TraceHeader};
@@ -23,34 +25,47 @@ use crate::request::trace_fields::{TraceFields, TraceHeader};
 /// What belongs to this format.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::GrpcTraceBin];
 
-/// Far more than all known fields take; what comes later is not read.
+/// The longest value: far more than all known fields take.
 const LONGEST: usize = 512;
 
-/// Reads the header; `None` if it breaks the grammar, or is there several times.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
-    parse(fields.get(TraceHeader::GrpcTraceBin).once()?)
+/// Reads the header.
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn extract(fields: &TraceFields<'_>) -> Result<Said<'static>, Invalid> {
+    parse(once(fields.get(TraceHeader::GrpcTraceBin))?)
 }
 
 /// Reads one value.
-pub fn parse(value: &[u8]) -> Option<Said<'static>> {
-    let bytes = from_base64(trim_ows(value))?;
-    let [0, rest @ ..] = bytes.as_slice() else { return None };
-    let mut rest = rest;
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
+    use Invalid as E;
+
+    let bytes = from_base64(within(LONGEST, value)?).ok_or(E::Syntax)?;
+    let mut rest = match bytes.as_slice() {
+        [0, rest @ ..] => rest,
+        [_, ..] => return Err(E::Version),
+        [] => return Err(E::Syntax),
+    };
     let (mut trace_id, mut span_id, mut options) = (None, None, 0);
     loop {
         rest = match rest {
             [0, field @ ..] => {
-                let (id, rest) = field.split_first_chunk()?;
-                trace_id = Some(TraceId::from_bytes(*id)?);
+                let (id, rest) = field.split_first_chunk().ok_or(E::Syntax)?;
+                trace_id = Some(TraceId::from_bytes(*id).ok_or(E::ZeroId)?);
                 rest
             }
             [1, field @ ..] => {
-                let (id, rest) = field.split_first_chunk()?;
-                span_id = Some(SpanId::from_bytes(*id)?);
+                let (id, rest) = field.split_first_chunk().ok_or(E::Syntax)?;
+                span_id = Some(SpanId::from_bytes(*id).ok_or(E::ZeroId)?);
                 rest
             }
             [2, field @ ..] => {
-                let (bits, rest) = field.split_first()?;
+                let (bits, rest) = field.split_first().ok_or(E::Syntax)?;
                 options = *bits;
                 rest
             }
@@ -58,7 +73,7 @@ pub fn parse(value: &[u8]) -> Option<Said<'static>> {
         };
     }
     let decision = if options & 1 == 1 { Decision::Sample } else { Decision::Defer };
-    Some(Said::Context(Remote::new(trace_id?, span_id, decision)))
+    Ok(Said::Context(Remote::new(trace_id.ok_or(E::Incomplete)?, span_id, decision)))
 }
 
 /// Writes the header.
@@ -75,9 +90,6 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
 
 /// Bits that are left over at the end do not count.
 fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() > LONGEST {
-        return None;
-    }
     let digits = match text {
         [digits @ .., b'=', b'='] | [digits @ .., b'='] if text.len().is_multiple_of(4) => digits,
         _ => text,
@@ -146,9 +158,11 @@ mod tests {
 
     #[test]
     fn reads_what_the_specification_allows_and_nothing_else() {
+        use Invalid as E;
+
         let whole = EXAMPLE.to_vec();
-        let sampled = Some(format!("{TRACE}/{SPAN} sample"));
-        let deferred = Some(format!("{TRACE}/{SPAN} defer"));
+        let sampled = Ok(format!("{TRACE}/{SPAN} sample"));
+        let deferred = Ok(format!("{TRACE}/{SPAN} defer"));
         let part = |parts: &[(usize, usize)]| -> Vec<u8> {
             parts.iter().flat_map(|(from, to)| EXAMPLE[*from..*to].to_vec()).collect()
         };
@@ -165,15 +179,15 @@ mod tests {
             ("no options", part(&[(0, 27)]), deferred.clone()),
             ("a field that nobody knows", [&whole[..], &[9, 1, 2]].concat(), sampled.clone()),
             ("before another", part(&[(0, 27)]).into_iter().chain([9, 2, 1]).collect(), deferred),
-            ("no span", part(&[(0, 18)]), Some(format!("{TRACE} defer"))),
-            ("no trace", part(&[(0, 1), (18, 29)]), None),
-            ("a later version", with(0, 1), None),
-            ("cut in the trace", part(&[(0, 17)]), None),
-            ("cut in the span", part(&[(0, 26)]), None),
-            ("cut in the options", part(&[(0, 28)]), None),
-            ("a zero trace", [&[0, 0][..], &[0; 16], &whole[18..]].concat(), None),
-            ("a zero span", [&whole[..19], &[0; 8]].concat(), None),
-            ("nothing", vec![], None),
+            ("no span", part(&[(0, 18)]), Ok(format!("{TRACE} defer"))),
+            ("no trace", part(&[(0, 1), (18, 29)]), Err(E::Incomplete)),
+            ("a later version", with(0, 1), Err(E::Version)),
+            ("cut in the trace", part(&[(0, 17)]), Err(E::Syntax)),
+            ("cut in the span", part(&[(0, 26)]), Err(E::Syntax)),
+            ("cut in the options", part(&[(0, 28)]), Err(E::Syntax)),
+            ("a zero trace", [&[0, 0][..], &[0; 16], &whole[18..]].concat(), Err(E::ZeroId)),
+            ("a zero span", [&whole[..19], &[0; 8]].concat(), Err(E::ZeroId)),
+            ("nothing", vec![], Err(E::Syntax)),
         ] {
             assert_eq!(parse(&to_base64(&bytes)).map(read), want, "{why}");
         }
@@ -185,17 +199,17 @@ mod tests {
         let text = String::from_utf8(unpadded.clone()).unwrap();
         assert_eq!(text, "AABL+S81d7NNpqPOkp0ADkc2ATTwZ6oLqQK3AgE");
         let want = parse(&unpadded);
-        assert!(want.is_some());
+        assert!(want.is_ok());
         assert_eq!(parse(format!("{text}=").as_bytes()), want, "padded");
-        for (why, value) in [
-            ("too much padding", format!("{text}==")),
-            ("the URL alphabet", text.replace('+', "-")),
-            ("two values", format!("{text},{text}")),
-            ("white space inside", text.replacen('A', " ", 1)),
-            ("too long", text.clone() + &"A".repeat(600)),
-            ("padding alone", "====".to_owned()),
+        for (why, value, reason) in [
+            ("too much padding", format!("{text}=="), Invalid::Syntax),
+            ("the URL alphabet", text.replace('+', "-"), Invalid::Syntax),
+            ("two values", format!("{text},{text}"), Invalid::Syntax),
+            ("white space inside", text.replacen('L', " ", 1), Invalid::Syntax),
+            ("too long", text.clone() + &"A".repeat(600), Invalid::TooLong),
+            ("padding alone", "====".to_owned(), Invalid::Syntax),
         ] {
-            assert_eq!(parse(value.as_bytes()), None, "{why}");
+            assert_eq!(parse(value.as_bytes()), Err(reason), "{why}");
         }
     }
 
@@ -205,7 +219,7 @@ mod tests {
         for value in super::super::tests::changed(&seed) {
             let value = &value[..];
             assert_eq!(
-                parse(value).map(read),
+                parse(value).ok().map(read),
                 naive::grpc_trace_bin(value),
                 "{}",
                 value.escape_ascii()
@@ -229,7 +243,7 @@ mod tests {
             while padded && !value.len().is_multiple_of(4) {
                 value.push(b'=');
             }
-            prop_assert_eq!(parse(&value).map(read), naive::grpc_trace_bin(&value));
+            prop_assert_eq!(parse(&value).ok().map(read), naive::grpc_trace_bin(&value));
         }
     }
 }

@@ -12,35 +12,48 @@
 //! Spec: <https://www.jaegertracing.io/docs/1.18/client-libraries/#propagation-format>
 //! (this grammar is its text in ABNF)
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::Invalid;
+use super::value::{self, once, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote};
-use crate::id::{self, SpanId, TraceId, short_hex};
+use crate::id::{self, short_hex};
 use crate::request::trace_fields::{TraceFields, TraceHeader};
 
 /// What belongs to this format.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::UberTraceId];
 
-/// Reads the header; `None` if it breaks the grammar, or is there several times.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
-    parse(fields.get(TraceHeader::UberTraceId).once()?)
+/// The longest value: all fields, and what parts them.
+const LONGEST: usize = 32 + 3 + 16 + 3 + 16 + 3 + 2;
+
+/// Reads the header.
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn extract(fields: &TraceFields<'_>) -> Result<Said<'static>, Invalid> {
+    parse(once(fields.get(TraceHeader::UberTraceId))?)
 }
 
 /// Reads one value.
-pub fn parse(value: &[u8]) -> Option<Said<'static>> {
-    let (trace, rest) = field(trim_ows(value))?;
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
+    let (trace, rest) = field(within(LONGEST, value)?)?;
     let (span, rest) = field(rest)?;
     let (parent, flags) = field(rest)?;
-    let trace_id = short_hex(trace).and_then(TraceId::from_bytes)?;
-    let span_id = short_hex(span).and_then(SpanId::from_bytes)?;
-    short_hex::<8>(parent)?;
-    let [flags] = short_hex(flags)?;
+    let trace_id = value::trace_id(short_hex(trace))?;
+    let span_id = value::span_id(short_hex(span))?;
+    short_hex::<8>(parent).ok_or(Invalid::Syntax)?;
+    let [flags] = short_hex(flags).ok_or(Invalid::Syntax)?;
     let decision = match flags & 0b11 {
         0b01 => Decision::Sample,
         0b11 => Decision::Debug,
         _ => Decision::Drop,
     };
     let is_short = trace.len() <= 16;
-    Some(Said::Context(Remote::new(trace_id, Some(span_id), decision).short(is_short)))
+    Ok(Said::Context(Remote::new(trace_id, Some(span_id), decision).short(is_short)))
 }
 
 /// Writes the header.
@@ -57,12 +70,12 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
 }
 
 /// What stands before the next colon, and what behind it.
-fn field(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|&b| matches!(b, b':' | b'%'))?;
-    let (field, rest) = text.split_at_checked(at)?;
+fn field(text: &[u8]) -> Result<(&[u8], &[u8]), Invalid> {
+    let at = text.iter().position(|&b| matches!(b, b':' | b'%')).ok_or(Invalid::Syntax)?;
+    let (field, rest) = text.split_at_checked(at).unwrap_or_default();
     match rest {
-        [b':', rest @ ..] | [b'%', b'3', b'A' | b'a', rest @ ..] => Some((field, rest)),
-        _ => None,
+        [b':', rest @ ..] | [b'%', b'3', b'A' | b'a', rest @ ..] => Ok((field, rest)),
+        _ => Err(Invalid::Syntax),
     }
 }
 
@@ -77,7 +90,9 @@ mod tests {
 
     #[test]
     fn reads_what_the_specification_allows_and_nothing_else() {
-        let ids = |decision: &str| Some(format!("{TRACE}/{SPAN} {decision}"));
+        use Invalid as E;
+
+        let ids = |decision: &str| Ok(format!("{TRACE}/{SPAN} {decision}"));
         let upper = TRACE.to_uppercase();
         for (why, value, want) in [
             ("sampled", format!("{TRACE}:{SPAN}:0:1"), ids("sample")),
@@ -90,30 +105,31 @@ mod tests {
             ("a parent", format!("{TRACE}:{SPAN}:{SPAN}:1"), ids("sample")),
             ("upper case", format!("{upper}:{SPAN}:0:1"), ids("sample")),
             ("encoded", format!("{TRACE}%3A{SPAN}%3a0%3A1"), ids("sample")),
-            ("64 bits", format!("{SPAN}:{SPAN}:0:1"), Some(format!("{SPAN}/{SPAN} sample"))),
+            ("64 bits", format!("{SPAN}:{SPAN}:0:1"), Ok(format!("{SPAN}/{SPAN} sample"))),
             (
                 "zeroes missing",
                 "abc:1:0:1".into(),
-                Some("0000000000000abc/0000000000000001 sample".into()),
+                Ok("0000000000000abc/0000000000000001 sample".into()),
             ),
             (
                 "more than 64 bits, zeroes missing",
                 "1a3ce929d000e4736:1:0:1".into(),
-                Some("0000000000000001a3ce929d000e4736/0000000000000001 sample".into()),
+                Ok("0000000000000001a3ce929d000e4736/0000000000000001 sample".into()),
             ),
-            ("a zero trace", format!("0:{SPAN}:0:1"), None),
-            ("a zero span", format!("{TRACE}:0:0:1"), None),
-            ("no trace", format!(":{SPAN}:0:1"), None),
-            ("no parent", format!("{TRACE}:{SPAN}::1"), None),
-            ("no flags", format!("{TRACE}:{SPAN}:0:"), None),
-            ("three fields", format!("{TRACE}:{SPAN}:1"), None),
-            ("five fields", format!("{TRACE}:{SPAN}:0:1:1"), None),
-            ("33 digits", format!("0{TRACE}:{SPAN}:0:1"), None),
-            ("a span of 17 digits", format!("{TRACE}:0{SPAN}:0:1"), None),
-            ("three digits of flags", format!("{TRACE}:{SPAN}:0:001"), None),
-            ("another encoded byte", format!("{TRACE}%3B{SPAN}%3A0%3A1"), None),
-            ("a sign", format!("+{SPAN}:{SPAN}:0:1"), None),
-            ("nothing", String::new(), None),
+            ("a zero trace", format!("0:{SPAN}:0:1"), Err(E::ZeroId)),
+            ("a zero span", format!("{TRACE}:0:0:1"), Err(E::ZeroId)),
+            ("no trace", format!(":{SPAN}:0:1"), Err(E::Syntax)),
+            ("no parent", format!("{TRACE}:{SPAN}::1"), Err(E::Syntax)),
+            ("no flags", format!("{TRACE}:{SPAN}:0:"), Err(E::Syntax)),
+            ("three fields", format!("{TRACE}:{SPAN}:1"), Err(E::Syntax)),
+            ("five fields", format!("{TRACE}:{SPAN}:0:1:1"), Err(E::Syntax)),
+            ("33 digits", format!("0{TRACE}:{SPAN}:0:1"), Err(E::Syntax)),
+            ("a span of 17 digits", format!("{TRACE}:0{SPAN}:0:1"), Err(E::Syntax)),
+            ("three digits of flags", format!("{TRACE}:{SPAN}:0:001"), Err(E::Syntax)),
+            ("a second value", format!("{TRACE}:{SPAN}:0:1,{TRACE}:{SPAN}:0:1"), Err(E::TooLong)),
+            ("another encoded byte", format!("{TRACE}%3B{SPAN}%3A0%3A1"), Err(E::Syntax)),
+            ("a sign", format!("+{SPAN}:{SPAN}:0:1"), Err(E::Syntax)),
+            ("nothing", String::new(), Err(E::Syntax)),
         ] {
             assert_eq!(parse(value.as_bytes()).map(read), want, "{why}: {value:?}");
         }
@@ -124,7 +140,7 @@ mod tests {
         for seed in [format!("{TRACE}:{SPAN}:0:1"), "abc%3A1%3A0%3a03".to_owned()] {
             for value in super::super::tests::changed(&seed) {
                 assert_eq!(
-                    parse(&value).map(read),
+                    parse(&value).ok().map(read),
                     naive::jaeger(&value),
                     "{}",
                     value.escape_ascii()
@@ -136,7 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_naive_reader(value in "[0-9a-fA-F]{0,34}((:|%3A)[0-9a-f]{0,18}){0,2}(:|%3a)[0-9a-f]{0,3}") {
-            prop_assert_eq!(parse(value.as_bytes()).map(read), naive::jaeger(value.as_bytes()));
+            prop_assert_eq!(parse(value.as_bytes()).ok().map(read), naive::jaeger(value.as_bytes()));
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Spec: <https://www.w3.org/TR/trace-context-2/>
 
+use super::invalid::{Invalid, Invalids};
 use super::traceparent::Traceparent;
-use super::{Edits, Said, tracestate};
+use super::value::once;
+use super::{Edits, Said, announcement, tracestate};
 use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::request::Headers;
 use crate::request::fields::Field;
@@ -15,27 +17,34 @@ pub const MARKS: &[TraceHeader] = &[TraceHeader::Traceparent];
 /// What belongs to it.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::Traceparent, TraceHeader::Tracestate];
 
-/// Reads both headers; `None` if `traceparent` is invalid or there several times.
+/// Reads both headers. An invalid `tracestate` loses only itself.
 ///
-/// An invalid `tracestate` loses only itself.
+/// # Errors
+///
+/// The reason why `traceparent` cannot be used.
 ///
 /// Spec: <https://www.w3.org/TR/trace-context-2/#a-traceparent-is-received>
-pub fn extract<'a>(fields: &TraceFields<'a>, headers: Headers<'a>) -> Option<Said<'a>> {
-    let value = fields.get(TraceHeader::Traceparent).once()?;
-    let Traceparent { trace_id, parent_id, flags } = Traceparent::parse(value).ok()?;
+pub fn extract<'a>(
+    fields: &TraceFields<'a>,
+    headers: Headers<'a>,
+    invalid: &mut Invalids,
+) -> Result<Said<'a>, Invalid> {
+    let value = once(fields.get(TraceHeader::Traceparent))?;
+    let Traceparent { trace_id, parent_id, flags } = Traceparent::parse(value)?;
     let list = match fields.get(TraceHeader::Tracestate) {
         Field::Absent => Cow::default(),
         Field::Once(list) => Cow::Borrowed(list),
         Field::Repeated(_) => Cow::Owned(tracestate::join(headers)),
     };
     let tracestate = match list {
-        Cow::Borrowed(list) => tracestate::check(list).unwrap_or_default(),
-        Cow::Owned(list) => match tracestate::check(&list) {
-            Ok(list) => Cow::Owned(list.into_owned()),
-            Err(_) => Cow::default(),
-        },
+        Cow::Borrowed(list) => tracestate::check(list),
+        Cow::Owned(list) => tracestate::check(&list).map(|it| Cow::Owned(it.into_owned())),
     };
-    Some(Said::Context(Remote {
+    let tracestate = tracestate.unwrap_or_else(|_| {
+        invalid.add(Invalid::Tracestate);
+        Cow::default()
+    });
+    Ok(Said::Context(Remote {
         trace_id,
         span_id: Some(parent_id),
         decision: Decision::of_flag(flags.is_sampled()),
@@ -48,11 +57,15 @@ pub fn extract<'a>(fields: &TraceFields<'a>, headers: Headers<'a>) -> Option<Sai
 /// Leaves exactly one valid `traceparent`, and the context's `tracestate`.
 pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
     let SpanContext { trace_id, span_id, flags, tracestate } = &outgoing.context;
+    let tracestate = match &outgoing.announcement {
+        None => Cow::Borrowed(&**tracestate),
+        Some(value) => tracestate::with(Cow::Borrowed(tracestate), announcement::KEY, value),
+    };
     let value = Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags }.to_bytes();
     edits.set(TraceHeader::Traceparent, value);
     if tracestate.is_empty() {
         edits.remove(TraceHeader::Tracestate);
-    } else if !edits.has(TraceHeader::Tracestate, tracestate) {
-        edits.set(TraceHeader::Tracestate, tracestate.to_vec());
+    } else if !edits.has(TraceHeader::Tracestate, &tracestate) {
+        edits.set(TraceHeader::Tracestate, tracestate.into_owned());
     }
 }

@@ -11,11 +11,11 @@
 //! ```
 //! Spec: <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>
 
-use super::trim_ows;
+use super::invalid::Invalid;
+use super::value::{span_id, trace_id, trim_ows};
 use crate::context::TraceFlags;
 use crate::id::{self, SpanId, TraceId};
 use crate::request::trace_fields::TraceHeader;
-use std::fmt;
 
 /// The header's name.
 pub const NAME: &str = TraceHeader::Traceparent.name();
@@ -48,29 +48,24 @@ impl Traceparent {
     /// `tracestate` as well.
     ///
     /// Spec: <https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent>
-    pub fn parse(value: &[u8]) -> Result<Self, TraceparentError> {
-        use TraceparentError as E;
+    pub fn parse(value: &[u8]) -> Result<Self, Invalid> {
+        use Invalid as E;
 
-        let (fixed, rest) = trim_ows(value).split_at_checked(LEN).ok_or(E::Length)?;
+        let (fixed, rest) = trim_ows(value).split_at_checked(LEN).ok_or(E::Syntax)?;
         let mut fields = fixed.split(|&b| b == b'-');
         let mut field = || fields.next().unwrap_or_default();
 
-        let [version] = id::hex(field()).ok_or(E::Version)?;
-        let trace_id = id::hex(field()).and_then(TraceId::from_bytes);
-        let parent_id = id::hex(field()).and_then(SpanId::from_bytes);
-        let flags = id::hex(field());
-
+        let [version] = id::hex(field()).ok_or(E::Syntax)?;
         match (version, rest) {
             (0xff, _) => return Err(E::Version),
             (_, []) | (0x01.., [b'-', ..]) => {}
-            _ => return Err(E::Length),
+            (0x00, _) => return Err(E::TooLong),
+            (0x01.., _) => return Err(E::Syntax),
         }
-        let [flags] = flags.ok_or(E::TraceFlags)?;
-        Ok(Self {
-            trace_id: trace_id.ok_or(E::TraceId)?,
-            parent_id: parent_id.ok_or(E::ParentId)?,
-            flags: TraceFlags::from_bits(flags),
-        })
+        let trace_id = trace_id(id::hex(field()))?;
+        let parent_id = span_id(id::hex(field()))?;
+        let [flags] = id::hex(field()).ok_or(E::Syntax)?;
+        Ok(Self { trace_id, parent_id, flags: TraceFlags::from_bits(flags) })
     }
 
     /// The header value, in version 00, which is the highest that we know.
@@ -87,37 +82,6 @@ impl Traceparent {
     }
 }
 
-/// The part of a `traceparent` value that broke the grammar.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TraceparentError {
-    /// Shorter than 55 bytes, or longer without a new field to justify it.
-    Length,
-    /// Not a hex byte, or the forbidden `ff`.
-    Version,
-    /// Not 32 hex digits, or all zero.
-    TraceId,
-    /// Not 16 hex digits, or all zero.
-    ParentId,
-    /// Not a hex byte.
-    TraceFlags,
-}
-
-impl fmt::Display for TraceparentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Length => "traceparent has a length that its version does not allow",
-            Self::Version => "traceparent has a version that is no hex byte, or ff",
-            Self::TraceId => {
-                "traceparent has a trace-id that is not 32 lower-case hex digits, or zero"
-            }
-            Self::ParentId => {
-                "traceparent has a parent-id that is not 16 lower-case hex digits, or zero"
-            }
-            Self::TraceFlags => "traceparent has trace-flags that are no hex byte",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +91,7 @@ mod tests {
 
     /// The one place that knows how `parse` is called.
     #[track_caller]
-    fn check(why: &str, value: &str, want: Result<&str, TraceparentError>) {
+    fn check(why: &str, value: &str, want: Result<&str, Invalid>) {
         let got = Traceparent::parse(value.as_bytes())
             .map(|it| String::from_utf8(it.to_bytes()).unwrap());
         assert_eq!(got, want.map(str::to_owned), "{why}: {value:?}");
@@ -135,7 +99,7 @@ mod tests {
 
     #[test]
     fn reads_only_what_the_grammar_allows() {
-        use TraceparentError as E;
+        use Invalid as E;
         let same = format!("00-{TRACE}-{PARENT}-01");
         let zero_trace = "0".repeat(32);
         let zero_parent = "0".repeat(16);
@@ -146,21 +110,22 @@ mod tests {
             ("a later version is read as 00", format!("cc-{TRACE}-{PARENT}-01"), Ok(&same)),
             ("a later version may add fields", format!("01-{TRACE}-{PARENT}-01-x"), Ok(&same)),
             ("even empty ones", format!("01-{TRACE}-{PARENT}-01-"), Ok(&same)),
-            ("but only after a dash", format!("01-{TRACE}-{PARENT}-01.x"), Err(E::Length)),
+            ("but only after a dash", format!("01-{TRACE}-{PARENT}-01.x"), Err(E::Syntax)),
             ("unknown flags are cleared", format!("00-{TRACE}-{PARENT}-fd"), Ok(&same)),
-            ("00 may not add fields", format!("00-{TRACE}-{PARENT}-01-"), Err(E::Length)),
-            ("nor digits", format!("00-{TRACE}-{PARENT}-010"), Err(E::Length)),
-            ("flags are required", format!("00-{TRACE}-{PARENT}-"), Err(E::Length)),
-            ("one digit of flags", format!("00-{TRACE}-{PARENT}-1"), Err(E::Length)),
-            ("flags in hex", format!("00-{TRACE}-{PARENT}-0x"), Err(E::TraceFlags)),
+            ("00 may not add fields", format!("00-{TRACE}-{PARENT}-01-"), Err(E::TooLong)),
+            ("nor digits", format!("00-{TRACE}-{PARENT}-010"), Err(E::TooLong)),
+            ("flags are required", format!("00-{TRACE}-{PARENT}-"), Err(E::Syntax)),
+            ("one digit of flags", format!("00-{TRACE}-{PARENT}-1"), Err(E::Syntax)),
+            ("flags in hex", format!("00-{TRACE}-{PARENT}-0x"), Err(E::Syntax)),
             ("version ff", format!("ff-{TRACE}-{PARENT}-01"), Err(E::Version)),
-            ("version in upper case", format!("CC-{TRACE}-{PARENT}-01"), Err(E::Version)),
-            ("a sign is no digit", format!("00-+{}-{PARENT}-01", &TRACE[1..]), Err(E::TraceId)),
-            ("upper case", format!("00-{upper}-{PARENT}-01"), Err(E::TraceId)),
-            ("zero trace-id", format!("00-{zero_trace}-{PARENT}-01"), Err(E::TraceId)),
-            ("zero parent-id", format!("00-{TRACE}-{zero_parent}-01"), Err(E::ParentId)),
-            ("a dash moved", format!("00-{TRACE}{PARENT}--01"), Err(E::TraceId)),
-            ("nothing", String::new(), Err(E::Length)),
+            ("version in upper case", format!("CC-{TRACE}-{PARENT}-01"), Err(E::Syntax)),
+            ("no version", format!("-0-{TRACE}-{PARENT}-01"), Err(E::Syntax)),
+            ("a sign is no digit", format!("00-+{}-{PARENT}-01", &TRACE[1..]), Err(E::Syntax)),
+            ("upper case", format!("00-{upper}-{PARENT}-01"), Err(E::Syntax)),
+            ("zero trace-id", format!("00-{zero_trace}-{PARENT}-01"), Err(E::ZeroId)),
+            ("zero parent-id", format!("00-{TRACE}-{zero_parent}-01"), Err(E::ZeroId)),
+            ("a dash moved", format!("00-{TRACE}{PARENT}--01"), Err(E::Syntax)),
+            ("nothing", String::new(), Err(E::Syntax)),
         ] {
             check(why, &value, want);
         }

@@ -13,27 +13,39 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html>
 //! (this grammar is their text in ABNF; `?` is in AWS' own SDKs only)
 
-use super::{Edits, Said, trim_ows};
+use super::invalid::Invalid;
+use super::value::{once, span_id, trim_ows, within};
+use super::{Edits, Said};
 use crate::context::{Decision, Outgoing, Remote};
-use crate::id::{self, SpanId, TraceId, short_hex};
+use crate::id::{self, TraceId, short_hex};
 use crate::request::trace_fields::{TraceFields, TraceHeader};
 
 /// What belongs to this format.
 pub const HEADERS: &[TraceHeader] = &[TraceHeader::AmznTraceId];
 
+/// The longest value: past 7 KB of headers, load balancers write a new one.
+const LONGEST: usize = 7 << 10;
 /// The most bytes of other fields that go on.
 const OTHERS: usize = 512;
 
-/// Reads the header; `None` if it breaks the grammar, or is there several times.
-pub fn extract(fields: &TraceFields<'_>) -> Option<Said<'static>> {
-    parse(fields.get(TraceHeader::AmznTraceId).once()?)
+/// Reads the header.
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn extract(fields: &TraceFields<'_>) -> Result<Said<'static>, Invalid> {
+    parse(once(fields.get(TraceHeader::AmznTraceId))?)
 }
 
 /// Reads one value.
-pub fn parse(value: &[u8]) -> Option<Said<'static>> {
+///
+/// # Errors
+///
+/// The reason why nothing it says can be used.
+pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
     let (mut root, mut parent, mut sampled) = (None, None, None);
-    for field in fields_of(value) {
-        let (key, value) = split(field)?;
+    for field in fields_of(within(LONGEST, value)?) {
+        let (key, value) = split(field).ok_or(Invalid::Syntax)?;
         let known = match key {
             b"Root" => &mut root,
             b"Parent" => &mut parent,
@@ -41,25 +53,22 @@ pub fn parse(value: &[u8]) -> Option<Said<'static>> {
             _ => continue,
         };
         if known.replace(value).is_some() {
-            return None;
+            return Err(Invalid::Repeated);
         }
     }
     let decision = match sampled {
         None | Some(b"?") => Decision::Defer,
         Some(b"0") => Decision::Drop,
         Some(b"1") => Decision::Sample,
-        Some(_) => return None,
+        Some(_) => return Err(Invalid::Syntax),
     };
     match (root, parent, decision) {
         (Some(root), parent, _) => {
-            let span_id = match parent {
-                Some(parent) => Some(eight(parent).and_then(SpanId::from_bytes)?),
-                None => None,
-            };
-            Some(Said::Context(Remote::new(trace_id(root)?, span_id, decision)))
+            let span_id = parent.map(|parent| span_id(eight(parent))).transpose()?;
+            Ok(Said::Context(Remote::new(trace_id(root)?, span_id, decision)))
         }
-        (None, _, Decision::Defer) | (None, Some(_), _) => None,
-        (None, None, decision) => Some(Said::Decision(decision)),
+        (None, _, Decision::Defer) | (None, Some(_), _) => Err(Invalid::Incomplete),
+        (None, None, decision) => Ok(Said::Decision(decision)),
     }
 }
 
@@ -76,7 +85,8 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
     let sampled = outgoing.context.flags.is_sampled();
     value.extend_from_slice(if sampled { b";Sampled=1" } else { b";Sampled=0" });
     let longest = value.len().saturating_add(OTHERS);
-    for field in fields_of(edits.fields.get(TraceHeader::AmznTraceId).once().unwrap_or_default()) {
+    let came = once(edits.fields.get(TraceHeader::AmznTraceId));
+    for field in fields_of(came.and_then(|it| within(LONGEST, it)).unwrap_or_default()) {
         let fits = value.len().saturating_add(field.len()) < longest;
         if fits && field.iter().all(u8::is_ascii_graphic) && is_other(field) {
             value.push(b';');
@@ -102,14 +112,24 @@ fn is_other(field: &[u8]) -> bool {
     })
 }
 
-fn trace_id(root: &[u8]) -> Option<TraceId> {
-    let rest = root.strip_prefix(b"1-")?;
-    let (seconds, rest) = rest.split_at_checked(8)?;
+fn trace_id(root: &[u8]) -> Result<TraceId, Invalid> {
+    let rest = match root {
+        [b'1', b'-', rest @ ..] => rest,
+        [b'0'..=b'9', b'-', ..] => return Err(Invalid::Version),
+        _ => return Err(Invalid::Syntax),
+    };
+    let (high, low) = halves(rest).ok_or(Invalid::Syntax)?;
+    TraceId::from_halves(high, low).ok_or(Invalid::ZeroId)
+}
+
+/// The numbers behind the version.
+fn halves(root: &[u8]) -> Option<(u64, u64)> {
+    let (seconds, rest) = root.split_at_checked(8)?;
     let rest = rest.strip_prefix(b"-").filter(|it| it.len() == 24)?;
     let (middle, low) = rest.split_at_checked(8)?;
     let high = [four(seconds)?, four(middle)?].map(u32::from_be_bytes);
     let [first, second] = high.map(u64::from);
-    TraceId::from_halves(first << 32 | second, u64::from_be_bytes(eight(low)?))
+    Some((first << 32 | second, u64::from_be_bytes(eight(low)?)))
 }
 
 fn four(digits: &[u8]) -> Option<[u8; 4]> {
@@ -133,14 +153,16 @@ mod tests {
 
     #[test]
     fn reads_what_the_documentation_shows_and_nothing_else() {
-        let ids = |decision: &str| Some(format!("{TRACE}/{SPAN} {decision}"));
+        use Invalid as E;
+
+        let ids = |decision: &str| Ok(format!("{TRACE}/{SPAN} {decision}"));
         for (why, value, want) in [
             ("its example", format!("{ROOT};{PARENT};Sampled=1"), ids("sample")),
             ("not sampled", format!("{ROOT};{PARENT};Sampled=0"), ids("drop")),
             ("asked for", format!("{ROOT};{PARENT};Sampled=?"), ids("defer")),
             ("left open", format!("{ROOT};{PARENT}"), ids("defer")),
-            ("a load balancer's", ROOT.into(), Some(format!("{TRACE} defer"))),
-            ("without parent", format!("{ROOT};Sampled=1"), Some(format!("{TRACE} sample"))),
+            ("a load balancer's", ROOT.into(), Ok(format!("{TRACE} defer"))),
+            ("without parent", format!("{ROOT};Sampled=1"), Ok(format!("{TRACE} sample"))),
             ("in another order", format!("Sampled=1;{PARENT};{ROOT}"), ids("sample")),
             ("white space", format!("{ROOT}; {PARENT} ;Sampled=1 "), ids("sample")),
             (
@@ -151,21 +173,30 @@ mod tests {
                 ids("sample"),
             ),
             ("an empty field", format!("{ROOT};;{PARENT};"), ids("defer")),
-            ("a decision alone", "Sampled=0".into(), Some("drop".into())),
-            ("a question alone", "Sampled=?".into(), None),
-            ("nothing", String::new(), None),
-            ("others alone", "Self=1-2-3".into(), None),
-            ("no root", format!("{PARENT};Sampled=1"), None),
-            ("a root twice", format!("{ROOT};{ROOT};{PARENT}"), None),
-            ("another version", ROOT.replace("1-", "2-"), None),
-            ("a digit moved", "Root=1-5759e988b-d862e3fe1be46a994272793".into(), None),
-            ("too short", "Root=1-5759e988-bd862e3fe1be46a99427279".into(), None),
-            ("zero", "Root=1-00000000-000000000000000000000000".into(), None),
-            ("a zero parent", format!("{ROOT};Parent=0000000000000000"), None),
-            ("a short parent", format!("{ROOT};Parent=53995c3f42cd8ad"), None),
-            ("another decision", format!("{ROOT};{PARENT};Sampled=2"), None),
-            ("no equals sign", format!("{ROOT};Parent"), None),
-            ("keys in lower case are others", ROOT.to_lowercase(), None),
+            ("a decision alone", "Sampled=0".into(), Ok("drop".into())),
+            ("a question alone", "Sampled=?".into(), Err(E::Incomplete)),
+            ("nothing", String::new(), Err(E::Incomplete)),
+            ("others alone", "Self=1-2-3".into(), Err(E::Incomplete)),
+            ("no root", format!("{PARENT};Sampled=1"), Err(E::Incomplete)),
+            ("a root twice", format!("{ROOT};{ROOT};{PARENT}"), Err(E::Repeated)),
+            ("another version", ROOT.replace("1-", "2-"), Err(E::Version)),
+            ("a version of letters", ROOT.replace("1-", "x-"), Err(E::Syntax)),
+            ("no version", ROOT.replace("1-", "-"), Err(E::Syntax)),
+            ("a digit moved", "Root=1-5759e988b-d862e3fe1be46a994272793".into(), Err(E::Syntax)),
+            ("too short", "Root=1-5759e988-bd862e3fe1be46a99427279".into(), Err(E::Syntax)),
+            ("zero", "Root=1-00000000-000000000000000000000000".into(), Err(E::ZeroId)),
+            ("a zero parent", format!("{ROOT};Parent=0000000000000000"), Err(E::ZeroId)),
+            ("a short parent", format!("{ROOT};Parent=53995c3f42cd8ad"), Err(E::Syntax)),
+            ("another decision", format!("{ROOT};{PARENT};Sampled=2"), Err(E::Syntax)),
+            ("a decision twice", format!("{ROOT};Sampled=1;Sampled=1"), Err(E::Repeated)),
+            (
+                "the longest",
+                format!("{ROOT};A={}", "x".repeat(7 * 1024 - 43)),
+                Ok(format!("{TRACE} defer")),
+            ),
+            ("longer", format!("{ROOT};A={}", "x".repeat(7 * 1024 - 42)), Err(E::TooLong)),
+            ("no equals sign", format!("{ROOT};Parent"), Err(E::Syntax)),
+            ("keys in lower case are others", ROOT.to_lowercase(), Err(E::Incomplete)),
         ] {
             assert_eq!(parse(value.as_bytes()).map(read), want, "{why}: {value:?}");
         }
@@ -174,7 +205,12 @@ mod tests {
     #[test]
     fn agrees_with_a_naive_reader_about_every_changed_byte() {
         for value in super::super::tests::changed(&format!("{ROOT};{PARENT};Sampled=?;A=b")) {
-            assert_eq!(parse(&value).map(read), naive::xray(&value), "{}", value.escape_ascii());
+            assert_eq!(
+                parse(&value).ok().map(read),
+                naive::xray(&value),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
@@ -186,7 +222,7 @@ mod tests {
             ]), 0..6),
         ) {
             let value = fields.join(";");
-            prop_assert_eq!(parse(value.as_bytes()).map(read), naive::xray(value.as_bytes()));
+            prop_assert_eq!(parse(value.as_bytes()).ok().map(read), naive::xray(value.as_bytes()));
         }
     }
 }

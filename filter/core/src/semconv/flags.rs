@@ -24,8 +24,12 @@ impl ResponseFlags {
 
     /// The short names, joined by commas; empty if no known flag is set.
     pub fn names(self) -> String {
-        let set = NAMES.iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1);
-        set.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
+        let mut names = String::new();
+        for (_, name) in NAMES.iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1) {
+            names.push_str(if names.is_empty() { "" } else { "," });
+            names.push_str(name);
+        }
+        names
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
+use crate::propagation::Edit;
 use crate::redact;
-use crate::request::Direction;
 use crate::request::fields::RequestFields;
+use crate::request::{Direction, Headers};
 use crate::sampling::Reason;
 use crate::semconv::grpc;
 use crate::time::Monotonic;
@@ -20,8 +21,47 @@ pub struct ActiveSpan {
     pub span_id: SpanId,
     /// What goes on to the next hop.
     pub flags: TraceFlags,
-    /// Present if the hop is being recorded.
-    pub recording: Option<Box<Recording>>,
+    /// Whether the request went on with this context: neither with none nor with its caller's.
+    pub is_ours: bool,
+    /// Whether the next hop was told that we are one, and may answer that.
+    pub announced: bool,
+    /// What the caller is told of the decision, if it asked.
+    pub explanation: Option<Box<Edit>>,
+    /// Whether it is written out at its end.
+    pub state: State,
+}
+
+/// Whether a hop is written out at its end.
+#[derive(Debug)]
+pub enum State {
+    /// It is not.
+    Passing,
+    /// It is not, unless it ends in an error or takes too long.
+    Waiting(Waiting),
+    /// It is.
+    Recording(Box<Recording>),
+}
+
+/// What a hop needs that may be kept although it was not sampled: it is all that waits for
+/// each open request, so it is small.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The outer span, where the hop makes two.
+    pub outer_id: SpanId,
+    /// The caller's span, if its trace is continued.
+    pub parent: Option<SpanId>,
+    /// Monotonic moments.
+    pub marks: Marks,
+    /// The listener's direction, where it is known already.
+    pub direction: Option<Direction>,
+    /// Whether the request is a gRPC call.
+    pub is_grpc: bool,
+    /// Whether the caller is another hopspan, which wants to know.
+    pub caller_asks: bool,
+    /// Whether the response's headers told of no failure.
+    pub went_well: bool,
+    /// Why it is kept, once that is known.
+    pub reason: Option<Reason>,
 }
 
 /// What only a hop needs that will be written out.
@@ -68,15 +108,50 @@ const VALUE_LIMIT: usize = 1024;
 impl ActiveSpan {
     /// Notes that the request has arrived completely.
     pub fn request_ended(&mut self, now: impl FnOnce() -> Monotonic) {
-        if let Some(recording) = &mut self.recording {
-            recording.marks.request_end.get_or_insert_with(now);
+        if let Some(marks) = self.marks() {
+            marks.request_end.get_or_insert_with(now);
         }
     }
 
     /// Notes that the response has left completely.
     pub fn response_ended(&mut self, now: impl FnOnce() -> Monotonic) {
-        if let Some(recording) = &mut self.recording {
-            recording.marks.response_end.get_or_insert_with(now);
+        if let Some(marks) = self.marks() {
+            marks.response_end.get_or_insert_with(now);
+        }
+    }
+
+    /// Whether the response's headers are of interest.
+    pub fn wants_response(&self) -> bool {
+        self.explanation.is_some() || self.announced || matches!(self.state, State::Waiting(_))
+    }
+
+    fn marks(&mut self) -> Option<&mut Marks> {
+        match &mut self.state {
+            State::Passing => None,
+            State::Waiting(waiting) => Some(&mut waiting.marks),
+            State::Recording(recording) => Some(&mut recording.marks),
+        }
+    }
+}
+
+impl Waiting {
+    /// What is recorded after all, with the request's headers as the host still has them.
+    ///
+    /// A route may have rewritten the path; Envoy keeps the original one beside it.
+    pub fn recording(self, headers: Headers<'_>) -> Recording {
+        let Self { outer_id, parent, marks, direction, reason, .. } = self;
+        let mut fields = RequestFields::of(headers);
+        fields.path = headers.get(b"x-envoy-original-path").unwrap_or(fields.path);
+        Recording {
+            outer_id,
+            parent,
+            links: Vec::new(),
+            reason,
+            baggage: Vec::new(),
+            marks,
+            measured: true,
+            direction,
+            request: RequestText::keep(&fields, b""),
         }
     }
 }
@@ -166,6 +241,12 @@ impl RequestText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_each_open_request_is_small() {
+        let size = size_of::<ActiveSpan>();
+        assert!(size <= 256, "{size} bytes");
+    }
 
     #[test]
     fn keeps_the_words_of_a_request_apart_and_redacted() {

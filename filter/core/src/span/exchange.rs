@@ -135,6 +135,10 @@ impl Describe for Side<'_> {
         if let Outcome::Failed(class) = outcome {
             out.text(names::ERROR_TYPE, class.as_bytes());
         }
+        // On each span: who counts some of them must know which of them count for how many.
+        if let Some(reason) = exchange.reason {
+            out.text(names::SAMPLING_REASON, reason.name().as_bytes());
+        }
         if *outermost {
             exchange.describe_hop(out);
         }
@@ -199,9 +203,6 @@ impl Exchange<'_> {
 
     /// The proxy's own view, which no other service has.
     fn describe_hop(&self, out: &mut impl Attributes) {
-        if let Some(reason) = self.reason {
-            out.text(names::SAMPLING_REASON, reason.name().as_bytes());
-        }
         present(out, names::NETWORK_PROTOCOL_VERSION, http::protocol_version(&self.protocol));
         present(out, names::UPSTREAM_CLUSTER, &self.cluster);
         present(out, names::UPSTREAM_ADDRESS, &self.upstream);

@@ -35,8 +35,8 @@ impl Hop {
         let Recording { marks, measured, request, reason, baggage, .. } = &self.recording;
         let headers = stream.response_headers().unwrap_or_default();
         let headers = Headers::new(&headers);
-        let status = match headers.get(b":status") {
-            Some(text) => std::str::from_utf8(text).ok().and_then(|it| it.parse().ok()),
+        let status = match status(headers) {
+            Some(status) => Some(status),
             None => number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok()),
         };
         let grpc = request.is_grpc.then(|| match headers.get(b"grpc-status") {
@@ -126,6 +126,11 @@ impl Hop {
             links: if parent == remote { links } else { &[] },
         }
     }
+}
+
+/// The status of a response, by its headers.
+pub fn status(headers: Headers<'_>) -> Option<u16> {
+    std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()
 }
 
 fn number(stream: &mut impl Stream, fact: Fact) -> Option<u64> {

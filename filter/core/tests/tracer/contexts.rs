@@ -81,7 +81,7 @@ fn a_decision_counts_as_far_as_its_caller_is_trusted() {
         let told = spans.first().is_some_and(|it| attributes(it).contains(&debug));
         assert_eq!(told, state == "d", "{why}");
         let untrusted = i64::from(direction == stranger);
-        assert_eq!(tracer.stats.get(Stat::ContextUntrusted), untrusted, "{why}");
+        assert_eq!(tracer.stats.get(Stat::UntrustedContext), untrusted, "{why}");
         let continued = i64::from(trace == TRACE);
         assert_eq!(tracer.stats.get(Stat::ContextContinued), continued, "{why}");
         assert_eq!(tracer.stats.get(Stat::ContextStarted), 1 - continued, "{why}");

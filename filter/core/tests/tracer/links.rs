@@ -16,7 +16,7 @@ fn a_restarted_trace_is_linked_to_the_old_one() {
     assert_eq!(hopspan_core::id::hex::<16>(TRACE.as_bytes()).unwrap(), &link.trace_id[..]);
     assert_eq!(link.trace_state, "a=1");
     assert_eq!(client.links, []);
-    assert_eq!(tracer.stats.get(Stat::ContextUntrusted), 1);
+    assert_eq!(tracer.stats.get(Stat::UntrustedContext), 1);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_trace_that_loses_is_linked_and_counted() {
     let [link] = &span.links[..] else { panic!("{:?}", span.links) };
     assert_eq!(hopspan_core::id::hex::<16>(other.as_bytes()).unwrap(), &link.trace_id[..]);
     assert_eq!(tracer.stats.get(Stat::ContextConflicts), 1);
-    assert_eq!(tracer.stats.get(Stat::ContextInvalid), 0);
+    assert_eq!(tracer.stats.get(Stat::InvalidSyntax), 0);
 }
 
 #[test]

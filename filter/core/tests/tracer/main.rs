@@ -10,16 +10,21 @@
 )]
 
 mod contexts;
+mod explain;
 mod life;
+mod keep;
 mod links;
 mod native_tracing;
+mod sampling;
 mod spans;
+mod trust;
 
 use hopspan_config::{self as config, Surroundings};
 use hopspan_core::export::answer::Answer;
 use hopspan_core::id::Generator;
 use hopspan_core::propagation::Edit;
 use hopspan_core::request::{Fact, Headers, RequestHead, Stream, encode_headers};
+use hopspan_core::shared::{Shared, Written};
 use hopspan_core::stats::Stat;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use hopspan_core::tracer::{Started, Tracer};
@@ -38,9 +43,12 @@ const PARENT: &str = "b7ad6b7169203331";
 struct Scripted {
     facts: HashMap<Fact, Vec<u8>>,
     traceparent: Option<Vec<u8>>,
+    request: Option<Vec<(&'static str, &'static str)>>,
     response: Option<Vec<(&'static str, &'static str)>>,
     trailers: HashMap<&'static str, &'static str>,
     asked: Vec<Fact>,
+    /// What the workers of the process share.
+    shared: HashMap<String, (Vec<u8>, u32)>,
 }
 
 impl Stream for Scripted {
@@ -54,12 +62,31 @@ impl Stream for Scripted {
         self.traceparent.clone()
     }
 
+    fn request_headers(&mut self) -> Option<Vec<u8>> {
+        self.request.as_deref().map(encode_headers)
+    }
+
     fn response_headers(&mut self) -> Option<Vec<u8>> {
         self.response.as_deref().map(encode_headers)
     }
 
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>> {
         self.trailers.get(name).map(|it| it.as_bytes().to_vec())
+    }
+}
+
+impl Shared for Scripted {
+    fn get(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.shared.get(key).cloned()
+    }
+
+    fn set(&mut self, key: &str, value: &[u8], cas: u32) -> Written {
+        let state = self.shared.get(key).map(|(_, cas)| *cas);
+        if state.is_some_and(|it| it != cas) {
+            return Written::Raced;
+        }
+        self.shared.insert(key.to_owned(), (value.to_vec(), state.unwrap_or(0) + 1));
+        Written::Done
     }
 }
 
@@ -183,6 +210,8 @@ fn written(started: &Started) -> Vec<String> {
     let text = |edit: &Edit| match edit {
         Edit::Replace(name, value) => format!("{name}: {}", value.escape_ascii()),
         Edit::Remove(name) => format!("-{name}"),
+        Edit::AddChosen(name, value) => format!("+{name}: {}", value.escape_ascii()),
+        Edit::RemoveChosen(name) => format!("-{name}"),
     };
     started.edits.iter().map(text).collect()
 }

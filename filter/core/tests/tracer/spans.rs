@@ -230,5 +230,8 @@ fn nothing_is_asked_that_no_attribute_needs() {
     assert_eq!(asked(inbound, local), [Attempts, ClientAddress, Protocol]);
     let unsampled = r#"{"direction":"inbound","collector":{"cluster":"c"},"sampling":{"ratio":0}}"#;
     assert_eq!(asked(unsampled, Scripted::answered("200")), []);
-    assert_eq!(asked("{}", Scripted::answered("200")), [], "nothing is exported");
+    let nothing = Scripted::answered("200");
+    assert_eq!(asked(r#"{"direction":"inbound"}"#, nothing), [], "nothing is exported");
+    let nothing = Scripted::answered("200");
+    assert_eq!(asked("{}", nothing), [ListenerDirection], "is it outbound without context?");
 }

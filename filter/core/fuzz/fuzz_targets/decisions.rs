@@ -1,0 +1,142 @@
+//! Everything that may decide on a request, switched on: whatever its headers, the host's facts
+//! and its shared data say, what goes out obeys its grammar and the books balance.
+#![no_main]
+
+use hopspan_config::{self as config, Surroundings};
+use hopspan_core::id::Generator;
+use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
+use hopspan_core::request::{Fact, Headers, RequestHead, Stream};
+use hopspan_core::shared::{Shared, Written};
+use hopspan_core::stats::Stat;
+use hopspan_core::time::{Monotonic, Now, UnixNanos};
+use hopspan_core::tracer::Tracer;
+
+const DOCUMENT: &[u8] = br#"{
+    "collector": {"cluster": "otel"},
+    "trust": {
+        "rules": [
+            {"match": {"header": {"a": "b*"}, "path": "/a*", "host": "*:1"}, "action": "continue"},
+            {"match": {"source": ["10.0.0.0/8", "::/1"]}, "action": "continue"},
+            {"match": {"peer": "spiffe://*/a*"}, "action": "restart"}],
+        "strip_on_egress": {"clusters": "c*", "hosts": ["h", "*.example"]}},
+    "sampling": {
+        "ratio": 0.5,
+        "rules": [{"match": {"filter_chain": "f", "route": ["r*", "*s"]}, "ratio": 0}],
+        "max_per_second": 5, "min_per_minute": 1,
+        "force": {"header": "force", "value": "x"},
+        "keep": {"errors": true, "slower_than_ms": 10}},
+    "routes": {"metadata": true},
+    "metrics": {"announce_caller": "always"},
+    "explain": {"header": "why"}
+}"#;
+
+/// Hands out the fuzzer's bytes as the host's answers, in turn.
+struct Host<'a>(std::slice::Iter<'a, &'a [u8]>);
+
+impl Host<'_> {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.0.next().map(|it| it.to_vec())
+    }
+}
+
+impl Stream for Host<'_> {
+    fn fact(&mut self, _: Fact) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn request_header(&mut self, _: &str) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn request_headers(&mut self) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn response_headers(&mut self) -> Option<Vec<u8>> {
+        self.next()
+    }
+
+    fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
+        self.next()
+    }
+}
+
+impl Shared for Host<'_> {
+    fn get(&mut self, _: &str) -> Option<(Vec<u8>, u32)> {
+        self.next().map(|it| (it, 1))
+    }
+
+    fn set(&mut self, _: &str, value: &[u8], _: u32) -> Written {
+        match value.iter().fold(0_u8, |sum, it| sum.wrapping_add(*it)) % 3 {
+            0 => Written::Done,
+            1 => Written::Raced,
+            _ => Written::Failed,
+        }
+    }
+}
+
+/// `item *( "; " item )`, an item being `key "=" value`: all that a reader of the line relies on.
+fn assert_explanation(line: &[u8]) {
+    let line = std::str::from_utf8(line).expect("ASCII");
+    for item in line.split("; ") {
+        let (key, value) = item.split_once('=').unwrap_or_else(|| panic!("{line:?}"));
+        assert!(key.bytes().all(|it| it.is_ascii_lowercase() || it == b'_'), "{line:?}");
+        let visible = value.bytes().all(|it| it.is_ascii_graphic() && it != b';');
+        assert!(visible && !value.is_empty(), "{line:?}");
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
+    let (headers, answers, refused, times) = input;
+    let around = Surroundings { node_id: "router~a~b~c", node_cluster: "", env: &|_| None };
+    let mut tracer = Tracer::new(config::read(DOCUMENT, &around).expect("a good configuration"));
+    let mut ids = Generator::new([5; 32]);
+    let mut host = Host(answers.iter());
+    let [started, response, response_end, ended] = times;
+    let now = Now { wall: UnixNanos(ended), mono: Monotonic(ended) };
+    if refused {
+        tracer.refused(Headers::new(headers), &mut host, &mut ids, now);
+    } else {
+        let head = RequestHead {
+            headers: Headers::new(headers),
+            end_of_stream: started % 2 == 0,
+            now: Monotonic(started),
+        };
+        let started = tracer.start(&head, &mut host, &mut ids);
+        for edit in &started.edits {
+            match edit {
+                Edit::Replace("traceparent", value) => assert!(Traceparent::parse(value).is_ok()),
+                Edit::Replace("tracestate", list) => {
+                    assert!(tracestate::check(list).is_ok_and(|it| *it == **list));
+                }
+                Edit::Replace(_, value) => assert!(value.iter().all(u8::is_ascii_graphic)),
+                Edit::Remove(_) => {}
+                Edit::RemoveChosen(name) => assert!(["force", "why"].contains(&&**name)),
+                Edit::AddChosen(..) => panic!("{edit:?}"),
+            }
+        }
+        let mut span = started.span.expect("hopspan is on");
+        if span.wants_response() {
+            for edit in tracer.respond(&mut span, &mut host, || Monotonic(response)) {
+                match &edit {
+                    Edit::AddChosen(name, line) if &**name == "why" => assert_explanation(line),
+                    Edit::Replace("traceresponse", value) => {
+                        assert!(Traceparent::parse(value).is_ok());
+                    }
+                    Edit::Remove("traceresponse") => {}
+                    _ => panic!("{edit:?}"),
+                }
+            }
+        }
+        span.response_ended(|| Monotonic(response_end));
+        tracer.finish(span, &mut host, || now);
+    }
+    let stat = |it| tracer.stats.get(it);
+    assert_eq!(stat(Stat::SamplingSampled) + stat(Stat::SamplingDropped), 1);
+    assert!(stat(Stat::SamplingKept) <= stat(Stat::SamplingDropped));
+    let created = stat(Stat::SpansCreated);
+    assert!((0..=2).contains(&created));
+    assert_eq!(created, stat(Stat::SpansQueued) + stat(Stat::SpansInFlight));
+    let written = stat(Stat::SamplingSampled) + stat(Stat::SamplingKept);
+    assert_eq!(created > 0, written > 0, "what is sampled or kept is written, and nothing else");
+});

@@ -1,0 +1,110 @@
+//! Hops that were not sampled, but turn out to be worth keeping.
+
+use super::Tracer;
+use crate::context::TraceFlags;
+use crate::keep::Told;
+use crate::keep::traceresponse::{self, Traceresponse};
+use crate::propagation::Edit;
+use crate::request::{Direction, Headers, Stream};
+use crate::sampling::Reason;
+use crate::semconv::Kind;
+use crate::semconv::grpc::GrpcStatus;
+use crate::semconv::http;
+use crate::shared::Shared;
+use crate::span::active::{ActiveSpan, State, Waiting};
+use crate::span::hop;
+use crate::stats::Stat;
+use crate::time::{Monotonic, Now};
+
+impl Tracer {
+    /// The response's headers pass. Returns what is to be written into them.
+    ///
+    /// A hop that may be kept looks here whether it will be: while the hops above can still
+    /// be told.
+    pub fn respond(
+        &mut self,
+        span: &mut ActiveSpan,
+        host: &mut (impl Stream + Shared),
+        now: impl FnOnce() -> Monotonic,
+    ) -> Vec<Edit> {
+        let mut edits: Vec<Edit> = span.explanation.take().into_iter().map(|it| *it).collect();
+        let ActiveSpan { trace_id, span_id, announced, state, .. } = span;
+        if !*announced && !matches!(state, State::Waiting(_)) {
+            return edits;
+        }
+        let headers = host.response_headers().unwrap_or_default();
+        let headers = Headers::new(&headers);
+        let below = headers.get(traceresponse::NAME.as_bytes()).filter(|_| *announced);
+        let below = below.and_then(|it| Traceresponse::parse(it).ok());
+        let below = below.filter(|it| it.trace_id == *trace_id);
+        if below.is_some() {
+            // It was meant for us, and our client has not asked.
+            edits.push(Edit::Remove(traceresponse::NAME));
+        }
+        let State::Waiting(waiting) = state else { return edits };
+        let status = hop::status(headers);
+        let grpc = waiting.is_grpc.then(|| headers.get(b"grpc-status")).flatten();
+        let grpc = grpc.and_then(GrpcStatus::parse);
+        // As a server sees it: what its client did wrong need not be looked into at the end.
+        waiting.went_well = match grpc {
+            Some(status) => !status.is_error(Kind::Server),
+            None => status.is_some_and(|it| !http::is_error(it, Kind::Server)),
+        };
+        // A status in the headers is the last word; otherwise there is one in the trailers.
+        waiting.is_grpc &= grpc.is_none();
+        let now = now();
+        let elapsed = now.since(waiting.marks.started);
+        let own = || self.config.keep.at_response_headers(status, grpc, elapsed);
+        let told = below.is_some_and(|it| it.flags.is_sampled()).then_some(Reason::Below);
+        waiting.reason = told.or_else(own);
+        if waiting.reason.is_none() && waiting.direction != Some(Direction::Outbound) {
+            // The application may hide what one of its own calls met.
+            let told = self.kept.is_told(*trace_id, now, host);
+            waiting.reason = told.then_some(Reason::Below);
+        }
+        if waiting.reason.is_some() {
+            if waiting.direction == Some(Direction::Outbound) {
+                match self.kept.tell(*trace_id, now, host) {
+                    Told::All => {}
+                    Told::InPlaceOfAnother => self.stats.count(Stat::KeepForgotten),
+                    Told::Nobody => self.stats.count(Stat::Degraded),
+                }
+            }
+            if waiting.caller_asks {
+                let (trace_id, child_id, flags) = (*trace_id, *span_id, TraceFlags::SAMPLED);
+                let value = Traceresponse { trace_id, child_id, flags }.to_bytes();
+                edits.push(Edit::Replace(traceresponse::NAME, value));
+            }
+        }
+        edits
+    }
+
+    /// Whether a hop that was not sampled may be worth keeping, and when it ended: most are
+    /// not, which must cost next to nothing.
+    pub(super) fn may_be_worth_keeping(
+        &self,
+        waiting: &Waiting,
+        host: &mut impl Stream,
+        now: impl FnOnce() -> Now,
+    ) -> Option<Now> {
+        let Waiting { marks, is_grpc, went_well, reason, .. } = waiting;
+        let policy = &self.config.keep;
+        if reason.is_some() {
+            return Some(now());
+        }
+        if policy.errors {
+            let mut call_failed = || {
+                let status = host.response_trailer("grpc-status");
+                let status = status.and_then(|it| GrpcStatus::parse(&it));
+                status.is_none_or(|it| it.is_error(Kind::Server))
+            };
+            let is_complete = marks.response_end.is_some() && *went_well;
+            if !is_complete || *is_grpc && call_failed() {
+                return Some(now());
+            }
+        }
+        let limit = policy.slower_than?;
+        let now = now();
+        (now.mono.since(marks.started) >= limit).then_some(now)
+    }
+}
