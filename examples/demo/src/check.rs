@@ -1,52 +1,59 @@
 //! Holds the traces that arrived against those that the requests must have left behind.
 
+mod tree;
+pub(crate) mod run;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use hopspan_lens::span::{Span, SpanKind, key};
+use hopspan_lens::span::key;
 use hopspan_lens::trace::Trace;
 
 use crate::load::Sent;
-use crate::scenario::{Hop, Scenario};
-
-/// Wall clocks are read in different processes and at different moments of a busy machine:
-/// a begin may lie this much before that of the parent.
-const CLOCK_SLACK: Duration = Duration::from_millis(20);
-/// The two parts of a span's time are measured apart from its begin and end.
-const SUM_SLACK: Duration = Duration::from_millis(1);
+use crate::sampling::Sampling;
+use crate::scenario::{Origin, Piece};
 
 /// What came of all requests.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// Requests whose trace is missing or wrong.
+    /// Requests of which a trace is missing or wrong.
     pub(crate) broken: Vec<Broken>,
     /// Traces that no request explains.
     pub(crate) strangers: Vec<Trace>,
     /// Times that single proxies held single requests, in rising order.
     times: Vec<Duration>,
+    sampling: Sampling,
     requests: usize,
     spans: usize,
+    /// Traces that were sampled, and found right.
+    sampled: usize,
+    /// Traces that were kept because of an error, and found right.
+    kept: usize,
+    /// Traces without an error that were sampled, and how many there could have been.
+    good: (usize, usize),
 }
 
-/// One request and everything that is wrong with its trace.
+/// One request and everything that is wrong with its traces.
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) request: String,
     pub(crate) problems: Vec<String>,
-    pub(crate) trace: Option<Trace>,
+    pub(crate) traces: Vec<Trace>,
 }
 
-/// Finds the trace of every request and judges it.
-pub(crate) fn judge<'a>(sent: &[Sent], traces: impl Iterator<Item = &'a Trace>) -> Verdict {
-    let mut found: HashMap<(&str, u64), Vec<&Trace>> = HashMap::new();
+/// Finds the traces of every request and judges them.
+pub(crate) fn judge<'a>(
+    sent: &[Sent],
+    sampling: Sampling,
+    traces: impl Iterator<Item = &'a Trace>,
+) -> Verdict {
+    let mut found: HashMap<Origin, Vec<&Trace>> = HashMap::new();
     let mut strangers = Vec::new();
     for trace in traces {
         // The outermost span that is here tells whose trace this is, even a broken one.
-        match trace.tops().into_iter().find_map(Scenario::of) {
-            Some((scenario, number)) => {
-                found.entry((scenario.name(), number)).or_default().push(trace);
-            }
+        match trace.tops().into_iter().find_map(Origin::of) {
+            Some(origin) => found.entry(origin).or_default().push(trace),
             None => strangers.push(trace),
         }
     }
@@ -54,26 +61,32 @@ pub(crate) fn judge<'a>(sent: &[Sent], traces: impl Iterator<Item = &'a Trace>) 
         broken: Vec::new(),
         strangers: Vec::new(),
         times: Vec::new(),
+        sampling,
         requests: sent.len(),
         spans: 0,
+        sampled: 0,
+        kept: 0,
+        good: (0, 0),
     };
     for request in sent {
-        let traces = found.remove(&(request.scenario.name(), request.number)).unwrap_or_default();
-        let mut problems = answer_problems(request);
-        match traces[..] {
-            [] => problems.push("no trace arrived".to_owned()),
-            [trace] => problems.extend(trace_problems(&request.scenario.trace(), trace)),
-            _ => problems.push(format!("{} traces arrived instead of one", traces.len())),
+        let Sent { scenario, number, .. } = *request;
+        let mut problems = Vec::new();
+        let mut of_request = Vec::new();
+        for (piece, want) in scenario.pieces().iter().enumerate() {
+            let traces = found.remove(&Origin { scenario, number, piece }).unwrap_or_default();
+            problems.extend(verdict.piece_problems(want, &traces));
+            of_request.extend(traces);
         }
-        for span in traces.iter().flat_map(|trace| &trace.spans) {
+        problems.extend(answer_problems(request, &of_request));
+        for span in of_request.iter().flat_map(|trace| &trace.spans) {
             verdict.spans += 1;
             if !span.proxy_time_is_upper_bound() {
                 verdict.times.extend(span.proxy_time());
             }
         }
         if !problems.is_empty() {
-            let trace = traces.first().map(|it| (*it).clone());
-            verdict.broken.push(Broken { request: request.to_string(), problems, trace });
+            let traces = of_request.into_iter().cloned().collect();
+            verdict.broken.push(Broken { request: request.to_string(), problems, traces });
         }
     }
     strangers.extend(found.into_values().flatten());
@@ -82,152 +95,103 @@ pub(crate) fn judge<'a>(sent: &[Sent], traces: impl Iterator<Item = &'a Trace>) 
     verdict
 }
 
-fn answer_problems(request: &Sent) -> Vec<String> {
+/// What is wrong with that which the client saw.
+fn answer_problems(request: &Sent, traces: &[&Trace]) -> Vec<String> {
     let want = request.scenario.code();
-    match &request.answer {
-        Ok(code) if *code == want => Vec::new(),
-        Ok(code) => vec![format!("the client got status {code}, not {want}")],
-        Err(error) => vec![format!("the client got no answer: {error}")],
-    }
-}
-
-/// Everything that is wrong with one trace.
-fn trace_problems(want: &Hop, trace: &Trace) -> Vec<String> {
-    let mut problems = Vec::new();
-    let Some(root) = trace.root() else {
-        let tops: Vec<String> =
-            trace.tops().into_iter().map(|span| describe(trace, span)).collect();
-        return vec![format!(
-            "there is no single root, but {} spans at the top: {}",
-            tops.len(),
-            tops.join(", ")
-        )];
+    let answer = match &request.answer {
+        Ok(answer) => answer,
+        Err(error) => return vec![format!("the client got no answer: {error}")],
     };
-    compare(want, root, trace, &mut problems);
-    let (spans, want_spans) = (trace.spans.len(), want.spans());
-    if spans != want_spans {
-        problems.push(format!("{spans} spans, not {want_spans}"));
+    let mut problems = Vec::new();
+    if answer.status != want {
+        problems.push(format!("the client got status {}, not {want}", answer.status));
     }
-    // The calls of this mesh never run side by side, so all proxies together cannot hold a
-    // request longer than it took. A try's time is in an upper bound a second time.
-    let exact = trace.spans.iter().filter(|span| !span.proxy_time_is_upper_bound());
-    let held: Duration = exact.filter_map(Span::proxy_time).sum();
-    if held >= root.duration() {
-        let whole = root.duration();
-        problems.push(format!("the proxies held it {held:?}, but it took {whole:?} in all"));
+    if let Some(value) = &answer.traceresponse {
+        problems.push(format!("the client got a traceresponse header: {value}"));
+    }
+    match (&answer.explanation, request.asks) {
+        (None, false) => {}
+        (None, true) => problems.push("the client asked for an explanation and got none".into()),
+        (Some(line), false) => problems.push(format!("the client did not ask, but got: {line}")),
+        (Some(line), true) => problems.extend(explanation_problem(line, traces)),
     }
     problems
 }
 
-fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
-    if want.service != span.service || want.kind != span.kind {
-        problems.push(format!("expected {}, found {}", name(want), describe(trace, span)));
-        return;
-    }
-    let mut wrong = |what: &str, found: &dyn fmt::Display, want: &dyn fmt::Display| {
-        problems.push(format!("{}: {what} is {found}, not {want}", describe(trace, span)));
-    };
-
-    let code = span.integer(key::STATUS_CODE).unwrap_or(0);
-    if code != want.code.into() {
-        wrong("status code", &code, &want.code);
-    }
-    if span.failed != want.fails() {
-        wrong("error status", &span.failed, &want.fails());
-    }
-    let cluster = trace.destination(span).unwrap_or("absent");
-    if let Some(to) = want.to.filter(|to| *to != cluster) {
-        wrong(key::CLUSTER, &cluster, &to);
-    }
-    let tries = span.integer(key::ATTEMPTS).unwrap_or(1);
-    if tries != want.tries.into() {
-        wrong(key::ATTEMPTS, &tries, &want.tries);
-    }
-    if span.proxy_time_is_upper_bound() != (want.tries > 1) {
-        wrong(key::PROXY_TIME_UPPER_BOUND, &span.proxy_time_is_upper_bound(), &(want.tries > 1));
-    }
-    problems.extend(time_problems(want, span, trace));
-
-    let children = trace.children(span.span_id);
-    for child in &children {
-        let earliest = span.start_unix_nano.saturating_sub(CLOCK_SLACK.as_nanos() as u64);
-        if child.start_unix_nano < earliest {
-            problems.push(format!("{} begins before its parent", describe(trace, child)));
-        }
-    }
-    if children.len() == want.below.len() {
-        for (want, child) in want.below.iter().zip(children) {
-            compare(want, child, trace, problems);
-        }
-    } else {
-        let list = |names: Vec<String>| match names[..] {
-            [] => "nothing".to_owned(),
-            _ => names.join(", "),
-        };
-        problems.push(format!(
-            "below {}: expected {}, found {}",
-            describe(trace, span),
-            list(want.below.iter().map(name).collect()),
-            list(children.into_iter().map(|span| describe(trace, span)).collect())
-        ));
-    }
+/// The gateway must name the trace of which its own span is, and whether that was sampled.
+fn explanation_problem(line: &str, traces: &[&Trace]) -> Option<String> {
+    let items: Vec<&str> = line.split("; ").collect();
+    let of_gateway = |it: &&&Trace| it.spans.iter().any(|span| span.service == "gateway");
+    let trace = traces.iter().find(of_gateway);
+    let mut want = vec!["service=gateway".to_owned(), "trust=continue".to_owned()];
+    want.push(format!("sampled={}", u8::from(trace.is_some_and(|it| !is_kept(it)))));
+    want.extend(trace.map(|trace| format!("trace={}", trace.id)));
+    let missing = want.into_iter().find(|want| !items.contains(&&**want))?;
+    Some(format!("the explanation does not say {missing}: {line}"))
 }
 
-fn time_problems(want: &Hop, span: &Span, trace: &Trace) -> Vec<String> {
-    let duration = span.duration();
-    let (proxy, upstream) = (span.proxy_time(), span.upstream_time());
-    let problem = match (want.timed, proxy, upstream) {
-        (false, None, _) => None,
-        (false, Some(_), _) => {
-            Some(format!("has {}: that belongs to the outer span", key::PROXY_TIME))
-        }
-        (true, None, _) => Some(format!("has no {}", key::PROXY_TIME)),
-        (true, _, None) => Some(format!("has no {}", key::UPSTREAM_TIME)),
-        (true, Some(Duration::ZERO), _) => Some("the proxy held it no time at all".to_owned()),
-        (true, Some(proxy), _) if proxy >= duration => {
-            Some(format!("the proxy held it {proxy:?} of {duration:?}"))
-        }
-        (true, Some(proxy), Some(upstream)) => {
-            (proxy + upstream > duration + SUM_SLACK).then(|| {
-                format!("proxy {proxy:?} and upstream {upstream:?} are more than {duration:?}")
-            })
-        }
-    };
-    problem.map(|problem| format!("{}: {problem}", describe(trace, span))).into_iter().collect()
-}
-
-fn name(hop: &Hop) -> String {
-    label(hop.service, hop.kind, hop.to)
-}
-
-fn describe(trace: &Trace, span: &Span) -> String {
-    label(&span.service, span.kind, trace.destination(span))
-}
-
-/// `shop CLIENT → cart`
-fn label(service: &str, kind: SpanKind, to: Option<&str>) -> String {
-    let kind = match kind {
-        SpanKind::Server => "SERVER",
-        SpanKind::Client => "CLIENT",
-        _ => "of another kind",
-    };
-    to.map_or(format!("{service} {kind}"), |to| format!("{service} {kind} → {to}"))
+/// Whether nobody sampled it when it began.
+fn is_kept(trace: &Trace) -> bool {
+    trace.spans.iter().any(|span| span.text(key::SAMPLING_REASON).is_some())
 }
 
 // === impl Verdict ===
 
 impl Verdict {
     pub(crate) fn is_good(&self) -> bool {
-        self.broken.is_empty() && self.strangers.is_empty()
+        self.broken.is_empty() && self.strangers.is_empty() && self.is_likely()
+    }
+
+    /// Whether as many were sampled as the ratio says, as far as chance goes.
+    fn is_likely(&self) -> bool {
+        let (sampled, count) = self.good;
+        let (least, most) = self.sampling.expected(count);
+        (least..=most).contains(&sampled)
+    }
+
+    /// Judges what is here of one trace, and counts it.
+    fn piece_problems(&mut self, want: &Piece, traces: &[&Trace]) -> Vec<String> {
+        let Piece { whole, kept } = want;
+        let good = usize::from(kept.is_none());
+        self.good.1 += good;
+        let (want, count) = match traces {
+            [] if self.sampling.is_all() || kept.is_some() => {
+                return vec!["no trace arrived".to_owned()];
+            }
+            [] => return Vec::new(),
+            [trace] if is_kept(trace) && !self.sampling.is_all() => match kept {
+                Some(kept) => (kept, &mut self.kept),
+                None => return vec!["a trace was kept although nothing failed".to_owned()],
+            },
+            [_] => {
+                self.good.0 += good;
+                (whole, &mut self.sampled)
+            }
+            _ => return vec![format!("{} traces arrived instead of one", traces.len())],
+        };
+        let problems: Vec<String> =
+            traces.iter().flat_map(|trace| tree::problems(want, trace)).collect();
+        *count += usize::from(problems.is_empty());
+        problems
     }
 }
 
 /// One line with the figures.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { broken, strangers, times, requests, spans } = self;
-        let whole = requests - broken.len();
-        write!(f, "{requests} requests, {whole} whole traces, {spans} spans")?;
+        let Self { strangers, times, sampling, requests, spans, sampled, kept, .. } = self;
+        write!(f, "{requests} requests, ")?;
+        if sampling.is_all() {
+            write!(f, "{sampled} right traces")?;
+        } else {
+            let (good, of) = self.good;
+            let (least, most) = sampling.expected(of);
+            write!(f, "{kept} errors kept, {good} of {of} good traces sampled")?;
+            if !self.is_likely() {
+                write!(f, " (not {least} to {most})")?;
+            }
+        }
+        write!(f, ", {spans} spans")?;
         if !strangers.is_empty() {
             write!(f, ", {} traces that nobody asked for", strangers.len())?;
         }

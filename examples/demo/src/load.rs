@@ -1,4 +1,4 @@
-//! Clients: they know nothing of traces either.
+//! Clients: they know nothing of traces either, but some ask why they are traced.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +17,28 @@ use crate::service::{HttpClient, http_client};
 /// Requests have numbers from here on, so that those that people make stand out.
 pub(crate) const FIRST_NUMBER: u64 = 1_000;
 
+/// The header with which a request asks why it is traced, and that of the answer.
+pub(crate) const EXPLAIN: &str = "x-hopspan-explain";
+
 /// One request that was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) scenario: Scenario,
     pub(crate) number: u64,
-    /// The status code, or why there is none.
-    pub(crate) answer: Result<u16, String>,
+    /// Whether it asked why it is traced.
+    pub(crate) asks: bool,
+    /// What came back, or why nothing did.
+    pub(crate) answer: Result<Answer, String>,
+}
+
+/// What a client sees.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Why the request is traced.
+    pub(crate) explanation: Option<String>,
+    /// What proxies tell each other by this header is not for clients.
+    pub(crate) traceresponse: Option<String>,
 }
 
 impl fmt::Display for Sent {
@@ -45,23 +60,26 @@ impl Load {
         Self { http: http_client(), gateway, next: AtomicU64::new(FIRST_NUMBER) }
     }
 
-    /// Makes every kind of request `rounds` times, those of one round at once.
-    pub(crate) async fn rounds(&self, rounds: usize) -> Vec<Sent> {
+    /// Makes requests of these kinds `rounds` times, those of one round at once. Every fifth
+    /// asks why it is traced.
+    pub(crate) async fn rounds(&self, rounds: usize, round: &[Scenario]) -> Vec<Sent> {
         let mut all = Vec::new();
         for _ in 0..rounds {
-            let mut round = JoinSet::new();
-            for scenario in Scenario::ALL {
-                round.spawn(self.request(scenario));
+            let mut open = JoinSet::new();
+            for scenario in round {
+                let asks = self.next.load(Ordering::Relaxed).is_multiple_of(5);
+                open.spawn(self.request(*scenario, asks));
             }
-            all.extend(round.join_all().await);
+            all.extend(open.join_all().await);
         }
         all
     }
 
     /// Makes requests as long as it is let, most of them of the ordinary kinds.
     pub(crate) async fn forever(&self, per_second: u16) {
-        use Scenario::{Fail, Flaky, Order, Product, Slow};
-        const MIX: [Scenario; 8] = [Product, Order, Product, Flaky, Product, Order, Slow, Fail];
+        use Scenario::{Fail, Flaky, Forgetful, Hidden, Order, Product, Slow};
+        const MIX: [Scenario; 10] =
+            [Product, Order, Product, Flaky, Product, Fail, Order, Slow, Hidden, Forgetful];
         // More than this hang only when nothing answers any more.
         const AT_ONCE: usize = 100;
 
@@ -72,7 +90,7 @@ impl Load {
             ticks.tick().await;
             while open.try_join_next().is_some() {}
             if open.len() < AT_ONCE {
-                open.spawn(self.request(scenario));
+                open.spawn(self.request(scenario, false));
             }
         }
     }
@@ -82,21 +100,36 @@ impl Load {
         (FIRST_NUMBER..self.next.load(Ordering::Relaxed)).contains(&number)
     }
 
-    fn request(&self, scenario: Scenario) -> impl Future<Output = Sent> + use<> {
+    fn request(&self, scenario: Scenario, asks: bool) -> impl Future<Output = Sent> + use<> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let uri = format!("http://{}{}", loopback(self.gateway), scenario.path(number));
         let http = self.http.clone();
-        async move { Sent { scenario, number, answer: send(&http, scenario.method(), &uri).await } }
+        async move {
+            let answer = send(&http, scenario.method(), &uri, asks).await;
+            Sent { scenario, number, asks, answer }
+        }
     }
 }
 
-async fn send(http: &HttpClient, method: Method, uri: &str) -> Result<u16, String> {
+async fn send(http: &HttpClient, method: Method, uri: &str, asks: bool) -> Result<Answer, String> {
     let body = if method == Method::POST { r#"{"items":2}"# } else { "" };
-    let request = Request::builder().method(method).uri(uri).body(Full::from(Bytes::from(body)));
+    let mut request = Request::builder().method(method).uri(uri);
+    if asks {
+        request = request.header(EXPLAIN, "1");
+    }
+    let request = request.body(Full::from(Bytes::from(body)));
     let response = http.request(request.map_err(|error| error.to_string())?).await;
     let response = response.map_err(|error| error.to_string())?;
-    let status = response.status().as_u16();
+    let text = |name| {
+        let value = response.headers().get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let answer = Answer {
+        status: response.status().as_u16(),
+        explanation: text(EXPLAIN),
+        traceresponse: text("traceresponse"),
+    };
     // To the end: a client that hangs up early leaves another kind of trace.
     response.into_body().collect().await.map_err(|error| error.to_string())?;
-    Ok(status)
+    Ok(answer)
 }

@@ -4,14 +4,21 @@ use std::fmt;
 use std::path::Path;
 
 use crate::mesh::{Ports, Proxy, Service};
+use crate::sampling::Sampling;
 
 const GATEWAY: &str = include_str!("../envoy/gateway.yaml");
 const SIDECAR: &str = include_str!("../envoy/sidecar.yaml");
 
 /// The whole configuration of one proxy.
-pub(crate) fn config(proxy: Proxy, ports: Ports, wasm: &Path) -> Result<String, TemplateError> {
+pub(crate) fn config(
+    proxy: Proxy,
+    ports: Ports,
+    sampling: Sampling,
+    wasm: &Path,
+) -> Result<String, TemplateError> {
     let mut values = vec![
         ("wasm".to_owned(), quoted(&wasm.to_string_lossy())),
+        ("sampling".to_owned(), sampling.config()),
         ("admin_port".to_owned(), ports.admin(proxy).to_string()),
         ("collector_port".to_owned(), ports.collector().to_string()),
     ];
@@ -100,8 +107,10 @@ mod tests {
     fn every_proxy_gets_its_own_ports_and_name() {
         let ports = Ports::new(18_000);
         for proxy in Proxy::ALL {
-            let text = config(proxy, ports, Path::new("/a \"b\".wasm")).unwrap();
+            let text = config(proxy, ports, Sampling::RARE, Path::new("/a \"b\".wasm")).unwrap();
             assert!(text.contains(&format!("port_value: {} ", ports.admin(proxy))), "{text}");
+            let sampled = text.matches("sampling: { ratio: 0.01, keep: { errors: true } }").count();
+            assert_eq!(sampled, if proxy == Proxy::Gateway { 1 } else { 2 }, "{text}");
             assert!(text.contains(r#"filename: "/a \"b\".wasm""#), "{text}");
             let name = format!("service: {{ name: \"{}\" }}", proxy.name());
             let bare = name.replace('"', "");

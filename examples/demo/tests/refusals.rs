@@ -58,12 +58,25 @@ fn names_the_taken_port_who_needs_it_and_the_way_out() {
 }
 
 #[test]
+fn a_ratio_is_a_share() {
+    let output = demo(&there(), &there(), &["--ratio", "50"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("'50' for '--ratio <R>': a share is from 0 to 1"), "{said}");
+}
+
+#[test]
 fn prints_what_a_proxy_would_run() {
-    let output =
-        demo(&there(), Path::new("f.wasm"), &["--print-config", "pay", "--port-base", "7000"]);
+    let arguments = ["--print-config", "pay", "--port-base", "7000", "--ratio", "0.25"];
+    let output = demo(&there(), Path::new("f.wasm"), &arguments);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for part in [r#"service: { name: "pay" }"#, r#"filename: "f.wasm""#, "port_value: 7053 "] {
+    for part in [
+        r#"service: { name: "pay" }"#,
+        r#"filename: "f.wasm""#,
+        "port_value: 7053 ",
+        "sampling: { ratio: 0.25, keep: { errors: true } }",
+    ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
 }

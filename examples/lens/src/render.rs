@@ -117,6 +117,9 @@ fn heading(trace: &Trace, medium: Medium) -> String {
         let _ = write!(text, ", {}", medium.paint(PROXY, &held));
     }
     let _ = write!(text, "\n{}", medium.paint(DIM, &format!("trace {}", trace.id)));
+    if let Some(reason) = sampling_reason(trace) {
+        let _ = write!(text, ", sampling reason: {}", clean(reason, 24));
+    }
     if !trace.is_whole() {
         let missing = tops.iter().filter(|top| top.parent.is_some()).count();
         let what = match missing {
@@ -127,6 +130,12 @@ fn heading(trace: &Trace, medium: Medium) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Why the trace is recorded, where no ratio says so. `below` only points to a hop further down.
+fn sampling_reason(trace: &Trace) -> Option<&str> {
+    let reasons = || trace.spans.iter().filter_map(|span| span.text(key::SAMPLING_REASON));
+    reasons().find(|reason| *reason != "below").or_else(|| reasons().next())
 }
 
 /// How long all proxies together held the request, and which share of its time that is.
@@ -217,7 +226,7 @@ fn label(trace: &Trace, branch: &Branch<'_>) -> String {
 }
 
 fn request(span: &Span) -> String {
-    match (span.text(key::METHOD), span.text(key::PATH)) {
+    match (span.text(key::METHOD), span.path()) {
         (Some(method), Some(path)) => format!("{method} {path}"),
         _ => span.name.clone(),
     }

@@ -24,14 +24,18 @@ pub mod key {
     pub const ATTEMPTS: &str = "hopspan.attempts";
     /// Why the proxy answered itself or the response broke off.
     pub const RESPONSE_FLAGS: &str = "hopspan.response_flags";
+    /// Why the span is recorded, where no ratio says so.
+    pub const SAMPLING_REASON: &str = "hopspan.sampling.reason";
     /// HTTP request method.
     pub const METHOD: &str = "http.request.method";
     /// HTTP response status code.
     pub const STATUS_CODE: &str = "http.response.status_code";
     /// Status of an RPC by name, for example `NOT_FOUND`.
     pub const RPC_STATUS: &str = "rpc.response.status_code";
-    /// Path of the request, without the query.
+    /// Path of the request, without the query: on SERVER spans.
     pub const PATH: &str = "url.path";
+    /// The whole URL: on CLIENT spans.
+    pub const URL: &str = "url.full";
     /// Name of the service that a resource stands for.
     pub const SERVICE_NAME: &str = "service.name";
 }
@@ -175,6 +179,21 @@ impl Span {
         }
     }
 
+    /// The path of the request, without the query.
+    ///
+    /// A server says it outright, a client as part of the whole URL.
+    ///
+    /// Source: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        let of_client = || {
+            let (_, rest) = self.text(key::URL)?.split_once("://")?;
+            let path = rest.get(rest.find('/')?..)?;
+            path.split(['?', '#']).next()
+        };
+        self.text(key::PATH).or_else(of_client)
+    }
+
     fn nanos(&self, key: &str) -> Option<Duration> {
         self.integer(key)?.try_into().ok().map(Duration::from_nanos)
     }
@@ -285,5 +304,28 @@ mod tests {
         assert_eq!(span.proxy_time(), Some(Duration::from_nanos(1_500)));
         assert_eq!(span.upstream_time(), None);
         assert!(!span.proxy_time_is_upper_bound());
+    }
+
+    #[test]
+    fn a_client_names_the_path_as_part_of_its_url() {
+        let url = |text: &str| (key::URL, text.to_owned());
+        for (why, attributes, want) in [
+            ("a server", vec![(key::PATH, "/a".to_owned())], Some("/a")),
+            ("a client", vec![url("http://stock/a/b?q=1#top")], Some("/a/b")),
+            ("both", vec![url("http://stock/b"), (key::PATH, "/a".to_owned())], Some("/a")),
+            ("no path", vec![url("http://stock")], None),
+            ("no URL", vec![url("/a")], None),
+            ("neither", vec![], None),
+        ] {
+            let mut span = Span::try_new("shop", span()).unwrap();
+            let text = |text| Some(AnyValue { value: Some(Value::StringValue(text)) });
+            let pair = |(key, value): (&str, String)| KeyValue {
+                key: key.to_owned(),
+                value: text(value),
+                ..Default::default()
+            };
+            span.attributes = attributes.into_iter().map(pair).collect();
+            assert_eq!(span.path(), want, "{why}");
+        }
     }
 }

@@ -1,8 +1,12 @@
-use hopspan_lens::span::{SpanId, TraceId};
+use hopspan_lens::span::{Span, SpanId, SpanKind, TraceId};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use super::*;
+use crate::load::Answer;
+use crate::scenario::{Hop, Scenario};
+
+mod requests;
 
 const NUMBER: u64 = 7;
 
@@ -23,9 +27,23 @@ fn remove(span: &mut Span, key: &str) {
     span.attributes.retain(|pair| pair.key != key);
 }
 
-/// The trace that a filter without faults sends: every level begins 1 ms after the one
-/// above and ends 1 ms before it.
-fn good(scenario: Scenario) -> Trace {
+/// The traces that a filter without faults sends when all are recorded.
+fn good(scenario: Scenario) -> Vec<Trace> {
+    scenario.pieces().iter().zip(1..).map(|(it, id)| trace(scenario, &it.whole, id)).collect()
+}
+
+/// Those that it sends when none is sampled, but errors are kept.
+fn kept(scenario: Scenario) -> Vec<Trace> {
+    let pieces = scenario.pieces();
+    pieces
+        .iter()
+        .zip(1..)
+        .filter_map(|(it, id)| Some(trace(scenario, it.kept.as_ref()?, id)))
+        .collect()
+}
+
+/// A trace: every level begins 1 ms after the one above and ends 1 ms before it.
+fn trace(scenario: Scenario, top: &Hop, id: u8) -> Trace {
     fn add(hop: &Hop, parent: Option<SpanId>, (start, end): (u64, u64), spans: &mut Vec<Span>) {
         let id = u64::try_from(spans.len() + 1).unwrap();
         let span_id = SpanId::from_slice(&id.to_be_bytes()).unwrap();
@@ -39,6 +57,9 @@ fn good(scenario: Scenario) -> Trace {
         let inner = hop.below.first().filter(|inner| !inner.timed);
         if let Some(to) = inner.unwrap_or(hop).to.filter(|_| hop.timed) {
             attributes.push(pair(key::CLUSTER, Value::StringValue(to.to_owned())));
+        }
+        if let Some(reason) = hop.reason {
+            attributes.push(pair(key::SAMPLING_REASON, Value::StringValue(reason.to_owned())));
         }
         if hop.tries > 1 {
             attributes.push(pair(key::ATTEMPTS, Value::IntValue(hop.tries.into())));
@@ -64,23 +85,39 @@ fn good(scenario: Scenario) -> Trace {
         }
     }
 
+    let parent = top.adrift.then(|| SpanId::from_slice(&[7; 8]).unwrap());
     let mut spans = Vec::new();
-    add(&scenario.trace(), None, (1_000_000_000, 1_090_000_000), &mut spans);
+    add(top, parent, (1_000_000_000, 1_090_000_000), &mut spans);
     set(&mut spans[0], key::METHOD, Value::StringValue(scenario.method().to_string()));
-    set(&mut spans[0], key::PATH, Value::StringValue(scenario.path(NUMBER)));
-    Trace { id: spans[0].trace_id, spans }
+    let path = scenario.path(NUMBER);
+    match top.kind {
+        SpanKind::Server => set(&mut spans[0], key::PATH, Value::StringValue(path)),
+        _ => {
+            let url = format!("http://stock/stock/{NUMBER}/forgetful");
+            set(&mut spans[0], key::URL, Value::StringValue(url));
+        }
+    }
+    let id = TraceId::from_slice(&[id; 16]).unwrap();
+    spans.iter_mut().for_each(|span| span.trace_id = id);
+    Trace { id, spans }
 }
 
 fn sent(scenario: Scenario) -> Sent {
-    Sent { scenario, number: NUMBER, answer: Ok(scenario.code()) }
+    let answer = Answer { status: scenario.code(), ..Answer::default() };
+    Sent { scenario, number: NUMBER, asks: false, answer: Ok(answer) }
 }
 
-/// All problems of a trace that was changed by `change`.
-fn problems(scenario: Scenario, change: impl FnOnce(&mut Vec<Span>)) -> Vec<String> {
-    let mut trace = good(scenario);
-    change(&mut trace.spans);
-    let verdict = judge(&[sent(scenario)], [&trace].into_iter());
+/// All problems of one request with these traces.
+fn problems_of(request: Sent, sampling: Sampling, traces: &[Trace]) -> Vec<String> {
+    let verdict = judge(&[request], sampling, traces.iter());
     verdict.broken.into_iter().flat_map(|broken| broken.problems).collect()
+}
+
+/// All problems if the first trace was changed by `change`.
+fn problems(scenario: Scenario, change: impl FnOnce(&mut Vec<Span>)) -> Vec<String> {
+    let mut traces = good(scenario);
+    change(&mut traces[0].spans);
+    problems_of(sent(scenario), Sampling::ALL, &traces)
 }
 
 #[test]
@@ -247,45 +284,4 @@ fn every_fault_fails_and_is_named() {
         let problems = problems(scenario, change);
         assert!(problems.iter().any(|it| it == want), "{why}: {want:?} is not in {problems:#?}");
     }
-}
-
-#[test]
-fn every_request_needs_one_trace_and_every_trace_a_request() {
-    let (product, order) = (good(Scenario::Product), good(Scenario::Order));
-    let requests = [sent(Scenario::Product), sent(Scenario::Order)];
-    let both = [&product, &order];
-    assert!(judge(&requests, both.into_iter()).is_good());
-
-    let missing = judge(&requests, [&product].into_iter());
-    assert_eq!(missing.broken[0].problems, ["no trace arrived"]);
-    assert_eq!(missing.broken[0].request, "POST /orders/7");
-
-    let twice = judge(&requests, [&product, &order, &order].into_iter());
-    assert_eq!(twice.broken[0].problems, ["2 traces arrived instead of one"]);
-
-    let stranger = judge(&requests[..1], both.into_iter());
-    assert!(!stranger.is_good());
-    assert_eq!(stranger.strangers.len(), 1);
-}
-
-#[test]
-fn a_wrong_answer_to_the_client_is_a_fault_too() {
-    let trace = good(Scenario::Product);
-    for (answer, want) in [
-        (Ok(503), "the client got status 503, not 200"),
-        (Err("refused".to_owned()), "the client got no answer: refused"),
-    ] {
-        let request = Sent { answer, ..sent(Scenario::Product) };
-        assert_eq!(judge(&[request], [&trace].into_iter()).broken[0].problems, [want]);
-    }
-}
-
-#[test]
-fn sums_up_in_one_line() {
-    let product = good(Scenario::Product);
-    assert_eq!(
-        judge(&[sent(Scenario::Product)], [&product].into_iter()).to_string(),
-        "1 requests, 1 whole traces, 7 spans; \
-         a proxy held a request 0.20 ms (median), 0.20 ms at most"
-    );
 }

@@ -150,6 +150,29 @@ fn says_what_is_missing() {
 }
 
 #[test]
+fn says_why_a_trace_is_recorded_that_no_ratio_chose() {
+    for (why, reasons, want) in [
+        ("a ratio chose it", &[][..], None),
+        ("as the root says", &[(0, "force")], Some("sampling reason: force")),
+        (
+            "as the hop says that caused it",
+            &[(0, "below"), (3, "slow")],
+            Some("sampling reason: slow"),
+        ),
+        ("that hop is not here", &[(0, "below")], Some("sampling reason: below")),
+    ] {
+        let mut trace = shop();
+        for (place, reason) in reasons {
+            let value = Some(AnyValue { value: Some(text(reason)) });
+            let key = key::SAMPLING_REASON.to_owned();
+            trace.spans[*place].attributes.push(KeyValue { key, value, ..Default::default() });
+        }
+        let heading = tree(&trace, Medium::PLAIN).lines().nth(1).unwrap().to_owned();
+        assert_eq!(heading.split_once(", ").map(|(_, it)| it), want, "{why}");
+    }
+}
+
+#[test]
 fn text_of_others_cannot_steer_the_terminal_nor_break_the_table() {
     for (why, name, want) in [
         ("escape sequences", "a\x1b[2Jb\n", "a\u{fffd}[2Jb\u{fffd}".to_owned()),
