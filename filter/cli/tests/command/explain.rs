@@ -50,6 +50,39 @@ fn each_request_is_explained_as_its_transcript_has_it() {
     assert_eq!(names, want);
 }
 
+/// The example of the docs: the configuration above it, the command, and all that it prints.
+#[test]
+fn the_docs_show_what_is_printed() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/context.md");
+    let docs = std::fs::read_to_string(docs).expect("the docs");
+    let block = |sign: &str, text: &str| {
+        let inside = docs.split(sign).find(|it| it.contains(text)).expect("a block");
+        inside.split("```").next().expect("its text").to_owned()
+    };
+    let document = block("```json\n", "x-hopspan-explain");
+    let transcript = block("```console\n", "$ ./build.sh explain");
+    let (command, want) = transcript.split_once("-01'\n").expect("a command, then its output");
+    let quoted = command.split('\'').skip(1).step_by(2).next().expect("the first header");
+    assert_eq!(quoted, "x-hopspan-explain: 1");
+    let arguments = [
+        "explain",
+        "--config",
+        "-",
+        "--source",
+        "203.0.113.9",
+        "--seed",
+        "1",
+        "-H",
+        quoted,
+        "-H",
+        TRACEPARENT,
+    ];
+    for argument in arguments.iter().filter(|it| **it != "-") {
+        assert!(transcript.contains(argument), "{argument}: {command}");
+    }
+    assert_eq!(run(&arguments, &document), (0, want.to_owned(), String::new()));
+}
+
 #[test]
 fn json_says_the_same_to_programs() {
     let document = r#"{"explain": {"header": "x-why"}, "collector": {"cluster": "otel"},
