@@ -250,29 +250,29 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 pub fn edit(map: Map, edit: &Edit) -> Status {
     let map = map as i32;
     match edit {
-        // SAFETY: the host reads name and value and keeps copies.
-        Edit::Replace(name, value) => Status(unsafe {
-            abi::proxy_replace_header_map_value(
-                map,
-                name.as_ptr(),
-                name.len(),
-                value.as_ptr(),
-                value.len(),
-            )
-        }),
-        // SAFETY: the same.
-        Edit::AddChosen(name, value) => Status(unsafe {
-            abi::proxy_add_header_map_value(
-                map,
-                name.as_ptr(),
-                name.len(),
-                value.as_ptr(),
-                value.len(),
-            )
-        }),
+        Edit::Replace(name, value) => replace_header(map, name, value),
+        Edit::ReplaceChosen(name, value) => replace_header(map, name, value),
+        Edit::Add(name, value) => add_header(map, name, value),
+        Edit::AddChosen(name, value) => add_header(map, name, value),
         Edit::Remove(name) => remove_header(map, name),
         Edit::RemoveChosen(name) => remove_header(map, name),
     }
+}
+
+fn replace_header(map: i32, name: &str, value: &[u8]) -> Status {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads name and value and keeps copies.
+    Status(unsafe {
+        abi::proxy_replace_header_map_value(map, name, name_len, value.as_ptr(), value.len())
+    })
+}
+
+fn add_header(map: i32, name: &str, value: &[u8]) -> Status {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads name and value and keeps copies.
+    Status(unsafe {
+        abi::proxy_add_header_map_value(map, name, name_len, value.as_ptr(), value.len())
+    })
 }
 
 fn remove_header(map: i32, name: &str) -> Status {

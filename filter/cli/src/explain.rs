@@ -18,6 +18,7 @@ use hopspan_config::{self as config, Surroundings, VARIABLES};
 use hopspan_core::config::Config;
 use hopspan_core::id::Generator;
 use hopspan_core::matching::candidate::Candidate;
+use hopspan_core::propagation::Edit;
 use hopspan_core::request::fields::RequestFields;
 use hopspan_core::request::{Direction, Fact, Headers, RequestHead, encode_headers};
 use hopspan_core::span::active::{ActiveSpan, State};
@@ -122,10 +123,8 @@ impl Explanation {
         });
         let config = tracer.config();
         let (state, told, is_passed_on) = match span {
-            Some(ActiveSpan { state, explanation, is_ours, .. }) => {
-                (Some(state), explanation, is_ours)
-            }
-            None => (None, None, false),
+            Some(ActiveSpan { state, told, is_ours, .. }) => (Some(state), told, is_ours),
+            None => (None, Vec::new(), false),
         };
         let fields = RequestFields::of(head.headers);
         let mut proxy_again = Proxy::new(&request.facts);
@@ -144,13 +143,14 @@ impl Explanation {
             is_stripped: config.egress.strips(&mut candidate),
             is_passed_on,
         };
-        let untold = match (&config.explain, &told) {
-            (_, Some(_)) => None,
-            (None, None) => Some("explain.header is not set".to_owned()),
-            (Some(name), None) if config.explains(head.headers).is_none() => {
+        let is_told = |it: &Edit| matches!(it, Edit::AddChosen(..));
+        let untold = match (&config.explain, told.iter().any(is_told)) {
+            (_, true) => None,
+            (None, false) => Some("explain.header is not set".to_owned()),
+            (Some(name), false) if config.explains(head.headers).is_none() => {
                 Some(format!("the request does not have {name}"))
             }
-            (Some(_), None) => Some("this caller is not trusted".to_owned()),
+            (Some(_), false) => Some("this caller is not trusted".to_owned()),
         };
         let is_decided_here = items.iter().any(|it| it.key == "ratio");
         Self {
@@ -160,7 +160,7 @@ impl Explanation {
             },
             words: items.iter().map(|it| situation.of(it)).collect(),
             request: Change::of_request(&request.headers, &edits, config),
-            response: told.map(|it| Change::of_response(&it)).unwrap_or_default(),
+            response: Change::of_response(&told),
             untold: untold.filter(|_| line.is_some()),
             lacking: lacking::lacking(config, request, &proxy.asked, is_decided_here),
             idle: lacking::idle(request, &proxy.asked),

@@ -41,6 +41,7 @@ group! {
         routes: Routes = Routes::default(),
         spans: Spans = Spans::default(),
         metrics: Metrics = Metrics::default(),
+        response: Response = Response::default(),
         explain: Explain = Explain::default(),
     }
 }
@@ -207,6 +208,19 @@ group! {
         /// (true: no trace begins there and no span is made) and sampling_ratio (in the place of
         /// sampling's rules and ratio). Each is asked for where it counts: one host call.
         metadata: Flag = false,
+    }
+}
+
+group! {
+    /// What clients are told of their trace, in headers of the response.
+    struct Response {
+        /// The name of a header that has the trace-id. None where there is no name.
+        trace_id_header: Text<HeaderName> = None,
+        /// Whether there is a traceresponse, as W3C's draft has it.
+        traceresponse: Flag = false,
+        /// Whether there is a Server-Timing with a metric called traceparent, which scripts in
+        /// browsers can read. Those of the application stay.
+        server_timing: Flag = false,
     }
 }
 

@@ -111,6 +111,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         routes,
         spans,
         metrics,
+        response,
         explain,
     } = keys;
     let direction = direction.value;
@@ -134,6 +135,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         sampling: sampling.value.settings(routes.value.metadata.value),
         is_istio: istio.is_some(),
         announce: metrics.value.announce_caller.value,
+        response: response.value.settle(),
         explain: explain.value.header.value.map(|it| it.to_ascii_lowercase().into()),
         kinds: spans.value.kind.value,
         warnings,

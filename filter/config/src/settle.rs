@@ -2,8 +2,8 @@
 
 use super::attributes::OF_SERVICE;
 use super::keys::{
-    Batch, Collector, Document, Egress, Force, Injected, Keep, Propagation, Retry, Sampling,
-    Service, Trust,
+    Batch, Collector, Document, Egress, Force, Injected, Keep, Propagation, Response, Retry,
+    Sampling, Service, Trust,
 };
 use super::kind::{Kind, OneOf, Setting};
 use super::reader::{Reader, as_json, quoted};
@@ -15,7 +15,7 @@ use hopspan_core::encode::{Resource, Value};
 use hopspan_core::export::{self, ClusterNaming};
 use hopspan_core::request::Direction;
 use hopspan_core::sampling::{TraceIdRatio, head};
-use hopspan_core::{keep, propagation, trust};
+use hopspan_core::{config, keep, propagation, trust};
 use std::num::NonZeroU32;
 
 impl Document {
@@ -227,6 +227,17 @@ impl Trust {
                 Some(action) => trust::Policy::always(action),
                 None => trust::Policy::auto(direction, is_waypoint),
             }
+        }
+    }
+}
+
+impl Response {
+    pub(super) fn settle(self) -> config::Response {
+        let Self { trace_id_header, traceresponse, server_timing } = self;
+        config::Response {
+            trace_id_header: trace_id_header.value.map(|it| it.to_ascii_lowercase().into()),
+            traceresponse: traceresponse.value,
+            server_timing: server_timing.value,
         }
     }
 }

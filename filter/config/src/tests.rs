@@ -8,6 +8,7 @@ mod secrets;
 
 use super::*;
 use hopspan_core::batch::Limits;
+use hopspan_core::config::Response;
 use hopspan_core::encode::{Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
@@ -71,6 +72,7 @@ fn nothing_written_is_every_default() {
             keep,
             is_istio,
             announce,
+            response,
             explain,
             kinds,
             warnings,
@@ -84,6 +86,7 @@ fn nothing_written_is_every_default() {
         assert_eq!((trust, egress), (Policy::default(), Egress::default()), "{document:?}");
         assert_eq!((sampling, keep), (Settings::default(), Keep::default()), "{document:?}");
         assert_eq!((is_istio, announce, explain), (false, Announce::Auto, None), "{document:?}");
+        assert_eq!(response, Response::default(), "{document:?}");
         assert_eq!((warnings, unknown_keys), (vec![], 0), "{document:?}");
         assert_eq!(attribute(&resource, "service.name"), text("unknown_service:envoy"));
         assert_eq!(
@@ -97,6 +100,7 @@ fn nothing_written_is_every_default() {
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
+                r#""response":{"server_timing":false,"traceresponse":false},"#,
                 r#""retry":{"enabled":true,"initial_backoff_ms":1000,"max_backoff_ms":30000,"#,
                 r#""max_elapsed_ms":120000},"routes":{"metadata":false},"sampling":{"force":{},"#,
                 r#""keep":{"errors":false},"ratio":1.0,"rules":[],"skip_health_checks":true},"#,

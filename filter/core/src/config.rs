@@ -10,6 +10,7 @@ use crate::keep;
 use crate::propagation::{Announce, Edit, Propagation};
 use crate::request::{Direction, Headers};
 use crate::sampling::head::{Force, Settings};
+use crate::semconv::Kind;
 use crate::span::Kinds;
 use crate::trust::{Egress, Policy};
 use std::rc::Rc;
@@ -43,6 +44,8 @@ pub struct Config {
     pub is_istio: bool,
     /// Whether the next hop is told who calls.
     pub announce: Announce,
+    /// What clients are told of their trace.
+    pub response: Response,
     /// The header, in lower case, by which a trusted caller asks why.
     pub explain: Option<Rc<str>>,
     /// Which spans a hop makes; `None` goes by direction.
@@ -55,10 +58,38 @@ pub struct Config {
     pub effective: String,
 }
 
+/// What clients are told of their trace, in headers of the response.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Response {
+    /// A header for the trace-id alone, in lower case.
+    pub trace_id_header: Option<Rc<str>>,
+    /// W3C's draft header.
+    pub traceresponse: bool,
+    /// `Server-Timing`, which scripts in browsers can read.
+    pub server_timing: bool,
+}
+
+impl Response {
+    /// Whether they are told anything.
+    pub fn is_any(&self) -> bool {
+        let Self { trace_id_header, traceresponse, server_timing } = self;
+        trace_id_header.is_some() || *traceresponse || *server_timing
+    }
+}
+
 impl Config {
     /// The name of the header by which a request asks why it is traced, if it does.
     pub fn explains(&self, headers: Headers<'_>) -> Option<&Rc<str>> {
         self.explain.as_ref().filter(|it| headers.get(it.as_bytes()).is_some())
+    }
+
+    /// The spans of a hop on such a listener.
+    pub fn kinds_on(&self, direction: Direction) -> Kinds {
+        self.kinds.unwrap_or(match direction {
+            Direction::Inbound => Kinds::One(Kind::Server),
+            Direction::Outbound => Kinds::One(Kind::Client),
+            Direction::Gateway => Kinds::Both,
+        })
     }
 
     /// The edits that remove what a caller may only wish for if it is trusted.

@@ -112,8 +112,12 @@ pub enum Edit {
     Replace(&'static str, Vec<u8>),
     /// Let no header of this name be there.
     Remove(&'static str),
+    /// Let one more header of this name be there.
+    Add(&'static str, Vec<u8>),
     /// Let one more header of this name, which the configuration chose, be there.
     AddChosen(Rc<str>, Vec<u8>),
+    /// Let exactly one header of this name, which the configuration chose, be there.
+    ReplaceChosen(Rc<str>, Vec<u8>),
     /// Let no header of this name, which the configuration chose, be there.
     RemoveChosen(Rc<str>),
 }

@@ -20,7 +20,7 @@ use crate::explain::{Circumstances, explain};
 use crate::export::Exporter;
 use crate::export::health::Notice;
 use crate::id::Generator;
-use crate::keep::Kept;
+use crate::keep::{Kept, Traceresponse};
 use crate::matching::candidate::Candidate;
 use crate::origin::Origin;
 use crate::propagation::{self, Edit};
@@ -160,15 +160,25 @@ impl Tracer {
             };
             explain(&origin, &circumstances)
         });
-        let told = |name: &Rc<str>| Some(Edit::AddChosen(Rc::clone(name), line.clone()?));
-        let explanation = asked.and_then(told).map(Box::new);
         let SpanContext { trace_id, span_id, flags, ref tracestate } = origin.outgoing.context;
+        let tells = config.response.is_any() && !passes;
+        let may_be_written = origin.verdict.sampled || may_be_kept;
+        let outer_id = if tells || may_be_written { ids.span_id() } else { span_id };
+        let mut told = Vec::new();
+        if let (Some(name), Some(line)) = (asked, &line) {
+            told.push(Edit::AddChosen(Rc::clone(name), line.clone()));
+        }
+        if tells {
+            let has_two = config.kinds_on(request.direction()) == Kinds::Both;
+            let child_id = if has_two { outer_id } else { span_id };
+            config.response.tell(Traceresponse { trace_id, child_id, flags }, &mut told);
+        }
         let marks = Marks::begin(head.now, head.end_of_stream);
         let state = if exporter.is_none() {
             State::Passing
         } else if origin.verdict.sampled {
             State::Recording(Box::new(Recording {
-                outer_id: ids.span_id(),
+                outer_id,
                 parent: origin.parent,
                 links: origin.links(),
                 reason: origin.verdict.reason,
@@ -180,7 +190,7 @@ impl Tracer {
             }))
         } else if may_be_kept {
             State::Waiting(Waiting {
-                outer_id: ids.span_id(),
+                outer_id,
                 parent: origin.parent,
                 marks,
                 direction: request.known_direction(),
@@ -194,7 +204,7 @@ impl Tracer {
         };
         let is_ours = !is_stripped && !passes;
         let announced = origin.outgoing.announcement.is_some();
-        let span = ActiveSpan { trace_id, span_id, flags, is_ours, announced, explanation, state };
+        let span = ActiveSpan { trace_id, span_id, flags, is_ours, announced, told, state };
         (Started { span: Some(span), edits }, line)
     }
 
@@ -270,13 +280,7 @@ impl Tracer {
         now: Monotonic,
     ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
-        let kinds = self.config.kinds.unwrap_or_else(|| {
-            match Direction::ask(&mut hop.recording.direction, host) {
-                Direction::Inbound => Kinds::One(Kind::Server),
-                Direction::Outbound => Kinds::One(Kind::Client),
-                Direction::Gateway => Kinds::Both,
-            }
-        });
+        let kinds = self.config.kinds_on(Direction::ask(&mut hop.recording.direction, host));
         let mut exchange = hop.exchange(kinds, host);
         if !is_sampled {
             let elapsed = now.since(hop.recording.marks.started);

@@ -26,6 +26,7 @@ mod trust;
 mod sampling;
 mod keep;
 mod missing;
+mod told;
 mod responses;
 mod retries;
 mod grpc;

@@ -109,6 +109,12 @@ impl Answer {
         Self::Reply { after, status: 200, headers, body: b"hello", trailers }
     }
 
+    /// Answers 200 with a header.
+    pub(crate) fn header(name: &'static str, value: &str) -> Self {
+        let (headers, trailers) = (vec![(name, value.to_owned())], Vec::new());
+        Self::Reply { after: Duration::ZERO, status: 200, headers, body: b"hello", trailers }
+    }
+
     /// Ends a gRPC call with a status code in the trailers, after one message.
     pub(crate) fn grpc(code: u32) -> Self {
         Self::Reply {

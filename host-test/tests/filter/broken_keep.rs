@@ -18,11 +18,21 @@ const CONFIG: &str = r#"{"collector":{"cluster":"otel"},"batch":{"max_export_bat
         "keep":{"errors":true,"slower_than_ms":100},
         "rules":[{"match":{"direction":"inbound","route":"all"},"ratio":1}]},
     "routes":{"metadata":true},"metrics":{"announce_caller":"always"},
+    "response":{"trace_id_header":"x-trace","server_timing":true},
     "explain":{"header":"x-why"}}"#;
 
 /// What hopspan may write, on either way.
-const OURS: [&str; 7] =
-    ["traceparent", "tracestate", "b3", "x-force", "x-why", "baggage", "traceresponse"];
+const OURS: [&str; 9] = [
+    "traceparent",
+    "tracestate",
+    "b3",
+    "x-force",
+    "x-why",
+    "baggage",
+    "traceresponse",
+    "x-trace",
+    "server-timing",
+];
 
 fn proxy() -> Builder {
     // Istio's own node, so that clusters are looked at.

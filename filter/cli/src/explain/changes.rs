@@ -58,10 +58,10 @@ impl Change {
         names.into_iter().map(change).filter(is_there).collect()
     }
 
-    /// What an edit makes of a response that has no such header.
-    pub(crate) fn of_response(edit: &Edit) -> Vec<Self> {
+    /// What edits make of a response that has no such headers.
+    pub(crate) fn of_response(edits: &[Edit]) -> Vec<Self> {
         let mut after = Headers::new();
-        apply(edit, &mut after);
+        edits.iter().for_each(|it| apply(it, &mut after));
         let added = |(name, value)| Self { name, before: Vec::new(), after: vec![value] };
         after.into_iter().map(added).collect()
     }
@@ -81,7 +81,9 @@ fn apply(edit: &Edit, headers: &mut Headers) {
     let (name, value, stay) = match edit {
         Edit::Replace(name, value) => (*name, Some(value), false),
         Edit::Remove(name) => (*name, None, false),
+        Edit::Add(name, value) => (*name, Some(value), true),
         Edit::AddChosen(name, value) => (&**name, Some(value), true),
+        Edit::ReplaceChosen(name, value) => (&**name, Some(value), false),
         Edit::RemoveChosen(name) => (&**name, None, false),
     };
     headers.retain(|(it, _)| stay || it != name);

@@ -55,6 +55,10 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     ]
   },
   "resource_attributes": {},
+  "response": {
+    "server_timing": false,
+    "traceresponse": false
+  },
   "retry": {
     "enabled": true,
     "initial_backoff_ms": 1000,

@@ -27,6 +27,7 @@ const DOCUMENT: &[u8] = br#"{
         "keep": {"errors": true, "slower_than_ms": 10}},
     "routes": {"metadata": true},
     "metrics": {"announce_caller": "always"},
+    "response": {"trace_id_header": "id", "traceresponse": true, "server_timing": true},
     "explain": {"header": "why"}
 }"#;
 
@@ -112,7 +113,7 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
                 Edit::Replace(_, value) => assert!(value.iter().all(u8::is_ascii_graphic)),
                 Edit::Remove(_) => {}
                 Edit::RemoveChosen(name) => assert!(["force", "why"].contains(&&**name)),
-                Edit::AddChosen(..) => panic!("{edit:?}"),
+                Edit::Add(..) | Edit::AddChosen(..) | Edit::ReplaceChosen(..) => panic!("{edit:?}"),
             }
         }
         let mut span = started.span.expect("hopspan is on");
@@ -123,7 +124,14 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
                     Edit::Replace("traceresponse", value) => {
                         assert!(Traceparent::parse(value).is_ok());
                     }
-                    Edit::Remove("traceresponse") => {}
+                    Edit::ReplaceChosen(name, id) if &**name == "id" => {
+                        assert!(id.iter().all(u8::is_ascii_hexdigit) && id.len() == 32);
+                    }
+                    Edit::Add("server-timing", value) => {
+                        let value = value.strip_prefix(b"traceparent;desc=\"").expect("the metric");
+                        let value = value.strip_suffix(b"\"").expect("a closing quote");
+                        assert!(Traceparent::parse(value).is_ok());
+                    }
                     _ => panic!("{edit:?}"),
                 }
             }

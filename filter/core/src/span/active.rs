@@ -25,8 +25,8 @@ pub struct ActiveSpan {
     pub is_ours: bool,
     /// Whether the next hop was told that we are one, and may answer that.
     pub announced: bool,
-    /// What the caller is told of the decision, if it asked.
-    pub explanation: Option<Box<Edit>>,
+    /// What the response is to tell, as far as that is known when the request comes.
+    pub told: Vec<Edit>,
     /// Whether it is written out at its end.
     pub state: State,
 }
@@ -122,7 +122,7 @@ impl ActiveSpan {
 
     /// Whether the response's headers are of interest.
     pub fn wants_response(&self) -> bool {
-        self.explanation.is_some() || self.announced || matches!(self.state, State::Waiting(_))
+        !self.told.is_empty() || self.announced || matches!(self.state, State::Waiting(_))
     }
 
     fn marks(&mut self) -> Option<&mut Marks> {

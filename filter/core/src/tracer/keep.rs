@@ -1,6 +1,8 @@
-//! Hops that were not sampled, but turn out to be worth keeping.
+//! What the response tells: the client of its trace, and the hops above of one that turns out to
+//! be worth keeping although it was not sampled.
 
 use super::Tracer;
+use crate::config::Response;
 use crate::context::TraceFlags;
 use crate::keep::Told;
 use crate::keep::traceresponse::{self, Traceresponse};
@@ -11,10 +13,12 @@ use crate::semconv::Kind;
 use crate::semconv::grpc::GrpcStatus;
 use crate::semconv::http;
 use crate::shared::Shared;
+use crate::span::Kinds;
 use crate::span::active::{ActiveSpan, State, Waiting};
 use crate::span::hop;
 use crate::stats::Stat;
 use crate::time::{Monotonic, Now};
+use std::rc::Rc;
 
 impl Tracer {
     /// The response's headers pass. Returns what is to be written into them.
@@ -27,7 +31,7 @@ impl Tracer {
         host: &mut (impl Stream + Shared),
         now: impl FnOnce() -> Monotonic,
     ) -> Vec<Edit> {
-        let mut edits: Vec<Edit> = span.explanation.take().into_iter().map(|it| *it).collect();
+        let mut edits = std::mem::take(&mut span.told);
         let ActiveSpan { trace_id, span_id, announced, state, .. } = span;
         if !*announced && !matches!(state, State::Waiting(_)) {
             return edits;
@@ -37,7 +41,8 @@ impl Tracer {
         let below = headers.get(traceresponse::NAME.as_bytes()).filter(|_| *announced);
         let below = below.and_then(|it| Traceresponse::parse(it).ok());
         let below = below.filter(|it| it.trace_id == *trace_id);
-        if below.is_some() {
+        let tells_all = self.config.response.traceresponse;
+        if below.is_some() && !tells_all {
             // It was meant for us, and our client has not asked.
             edits.push(Edit::Remove(traceresponse::NAME));
         }
@@ -70,8 +75,11 @@ impl Tracer {
                     Told::Nobody => self.stats.count(Stat::Degraded),
                 }
             }
-            if waiting.caller_asks {
-                let (trace_id, child_id, flags) = (*trace_id, *span_id, TraceFlags::SAMPLED);
+            if waiting.caller_asks || tells_all {
+                let has_two = waiting.direction.map(|it| self.config.kinds_on(it));
+                let has_two = has_two == Some(Kinds::Both);
+                let child_id = if has_two { waiting.outer_id } else { *span_id };
+                let (trace_id, flags) = (*trace_id, TraceFlags::SAMPLED);
                 let value = Traceresponse { trace_id, child_id, flags }.to_bytes();
                 edits.push(Edit::Replace(traceresponse::NAME, value));
             }
@@ -106,5 +114,30 @@ impl Tracer {
         let limit = policy.slower_than?;
         let now = now();
         (now.mono.since(marks.started) >= limit).then_some(now)
+    }
+}
+
+impl Response {
+    /// What a client is told of its trace.
+    ///
+    /// ```text
+    /// Server-Timing = #server-timing-metric
+    /// server-timing-metric = metric-name *( OWS ";" OWS server-timing-param )
+    /// ```
+    /// Spec: <https://www.w3.org/TR/server-timing/#the-server-timing-header-field>
+    pub(super) fn tell(&self, it: Traceresponse, out: &mut Vec<Edit>) {
+        let Self { trace_id_header, traceresponse, server_timing } = self;
+        if let Some(name) = trace_id_header {
+            let value = it.trace_id.to_string().into_bytes();
+            out.push(Edit::ReplaceChosen(Rc::clone(name), value));
+        }
+        if *traceresponse {
+            out.push(Edit::Replace(traceresponse::NAME, it.to_bytes()));
+        }
+        if *server_timing {
+            // The application may have timings of its own: they stay.
+            let value = [b"traceparent;desc=\"", &it.to_bytes()[..], b"\""].concat();
+            out.push(Edit::Add("server-timing", value));
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn told(tracer: &mut Tracer, headers: &[(&str, &str)]) -> Option<HashMap<String, String>> {
     let mut host = Scripted::answered("200");
     let mut span = start(tracer, headers, &mut host).span?;
-    assert_eq!(span.wants_response(), span.explanation.is_some());
+    assert_eq!(span.wants_response(), !span.told.is_empty());
     let edits = tracer.respond(&mut span, &mut host, || ms(1));
     let [Edit::AddChosen(name, line)] = &edits[..] else { return None };
     assert_eq!(&**name, "x-why");
@@ -74,7 +74,7 @@ fn nobody_else_learns_anything() {
     let mut host = Scripted::answered("200");
     let started = start(&mut gateway, &[("x-why", "")], &mut host);
     assert_eq!(written(&started).last().unwrap(), "-x-why", "nor do the hops behind");
-    assert!(started.span.unwrap().explanation.is_none());
+    assert!(started.span.unwrap().told.is_empty());
     assert_eq!(gateway.stats.get(Stat::UntrustedExplain), 1);
     let mut off = tracer(r#"{"direction":"inbound"}"#);
     assert_eq!(told(&mut off, &[("x-why", "")]), None, "no such header");

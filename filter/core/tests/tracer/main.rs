@@ -15,6 +15,7 @@ mod life;
 mod keep;
 mod links;
 mod native_tracing;
+mod responses;
 mod sampling;
 mod spans;
 mod trust;
@@ -207,11 +208,18 @@ fn attributes(span: &otlp_types::Span) -> Vec<String> {
 
 /// `name: value` of every write, and `-name` of every removal.
 fn written(started: &Started) -> Vec<String> {
+    told(&started.edits)
+}
+
+/// The same of any edits.
+fn told(edits: &[Edit]) -> Vec<String> {
     let text = |edit: &Edit| match edit {
         Edit::Replace(name, value) => format!("{name}: {}", value.escape_ascii()),
         Edit::Remove(name) => format!("-{name}"),
+        Edit::Add(name, value) => format!("+{name}: {}", value.escape_ascii()),
         Edit::AddChosen(name, value) => format!("+{name}: {}", value.escape_ascii()),
+        Edit::ReplaceChosen(name, value) => format!("{name}: {}", value.escape_ascii()),
         Edit::RemoveChosen(name) => format!("-{name}"),
     };
-    started.edits.iter().map(text).collect()
+    edits.iter().map(text).collect()
 }
