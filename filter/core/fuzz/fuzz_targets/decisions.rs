@@ -5,11 +5,14 @@
 use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
-use hopspan_core::request::{Fact, Headers, RequestHead, Stream};
-use hopspan_core::shared::{Shared, Written};
+use hopspan_core::request::{Headers, RequestHead};
 use hopspan_core::stats::Stat;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use hopspan_core::tracer::Tracer;
+use host::Host;
+
+#[path = "../host.rs"]
+mod host;
 
 const DOCUMENT: &[u8] = br#"{
     "collector": {"cluster": "otel"},
@@ -31,51 +34,6 @@ const DOCUMENT: &[u8] = br#"{
     "explain": {"header": "why"}
 }"#;
 
-/// Hands out the fuzzer's bytes as the host's answers, in turn.
-struct Host<'a>(std::slice::Iter<'a, &'a [u8]>);
-
-impl Host<'_> {
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.0.next().map(|it| it.to_vec())
-    }
-}
-
-impl Stream for Host<'_> {
-    fn fact(&mut self, _: Fact) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn request_header(&mut self, _: &str) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn request_headers(&mut self) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn response_headers(&mut self) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
-        self.next()
-    }
-}
-
-impl Shared for Host<'_> {
-    fn get(&mut self, _: &str) -> Option<(Vec<u8>, u32)> {
-        self.next().map(|it| (it, 1))
-    }
-
-    fn set(&mut self, _: &str, value: &[u8], _: u32) -> Written {
-        match value.iter().fold(0_u8, |sum, it| sum.wrapping_add(*it)) % 3 {
-            0 => Written::Done,
-            1 => Written::Raced,
-            _ => Written::Failed,
-        }
-    }
-}
-
 /// `item *( "; " item )`, an item being `key "=" value`: all that a reader of the line relies on.
 fn assert_explanation(line: &[u8]) {
     let line = std::str::from_utf8(line).expect("ASCII");
@@ -92,7 +50,7 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
     let around = Surroundings { node_id: "router~a~b~c", node_cluster: "", env: &|_| None };
     let mut tracer = Tracer::new(config::read(DOCUMENT, &around).expect("a good configuration"));
     let mut ids = Generator::new([5; 32]);
-    let mut host = Host(answers.iter());
+    let mut host = Host::new(&answers);
     let [started, response, response_end, ended] = times;
     let now = Now { wall: UnixNanos(ended), mono: Monotonic(ended) };
     if refused {

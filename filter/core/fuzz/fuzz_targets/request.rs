@@ -4,60 +4,18 @@
 use hopspan_config::{self as config, Surroundings};
 use hopspan_core::id::Generator;
 use hopspan_core::propagation::{Edit, traceparent::Traceparent, tracestate};
-use hopspan_core::request::{Fact, Headers, RequestHead, Stream};
-use hopspan_core::shared::{Shared, Written};
+use hopspan_core::request::{Headers, RequestHead};
 use hopspan_core::stats::Stat;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use hopspan_core::tracer::Tracer;
+use host::Host;
+
+#[path = "../host.rs"]
+mod host;
 
 #[path = "../naive.rs"]
 #[allow(dead_code, reason = "each target needs some of them")]
 mod naive;
-
-/// Hands out the fuzzer's bytes as the host's answers, in turn.
-struct Bytes<'a>(std::slice::Iter<'a, &'a [u8]>);
-
-impl Bytes<'_> {
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.0.next().map(|it| it.to_vec())
-    }
-}
-
-impl Stream for Bytes<'_> {
-    fn fact(&mut self, _: Fact) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn request_header(&mut self, _: &str) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn request_headers(&mut self) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn response_headers(&mut self) -> Option<Vec<u8>> {
-        self.next()
-    }
-
-    fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
-        self.next()
-    }
-}
-
-impl Shared for Bytes<'_> {
-    fn get(&mut self, _: &str) -> Option<(Vec<u8>, u32)> {
-        self.next().map(|it| (it, 1))
-    }
-
-    fn set(&mut self, _: &str, value: &[u8], _: u32) -> Written {
-        match value.len() % 3 {
-            0 => Written::Done,
-            1 => Written::Raced,
-            _ => Written::Failed,
-        }
-    }
-}
 
 libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
     let (headers, facts, refused, times) = input;
@@ -65,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
     let document = br#"{"collector":{"cluster":"otel"}}"#;
     let mut tracer = Tracer::new(config::read(document, &around).expect("a good configuration"));
     let mut ids = Generator::new([5; 32]);
-    let mut stream = Bytes(facts.iter());
+    let mut stream = Host::new(&facts);
     let [started, request_end, response_end, ended] = times;
     let now = Now { wall: UnixNanos(ended), mono: Monotonic(ended) };
     if refused {
