@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, object};
 use super::reader::{Reader, quoted};
+use super::text::{HeaderName, HeaderValue, Rules, TOKEN};
 use serde_json::{Value, json};
 
 /// Header fields by name.
@@ -80,7 +81,7 @@ impl Kind for Headers {
             "type": "object",
             "maxProperties": MOST,
             "propertyNames": {
-                "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+                "pattern": TOKEN,
                 "not": { "pattern": format!("^({reserved})$") },
             },
             "additionalProperties": { "type": "string", "pattern": "^([!-~]([ -~]*[!-~])?)?$" },
@@ -102,19 +103,14 @@ impl Kind for Headers {
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-5.1>, section 5.5
 pub(super) fn field(name: &str, value: &str) -> Result<(String, String), Fault> {
-    let tchar = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
-    if name.is_empty() || !name.bytes().all(tchar) {
+    if name.is_empty() || !HeaderName::allow(name) {
         return Err("must have a name of letters, digits and !#$%&'*+-.^_`|~".to_owned());
     }
     let name = name.to_ascii_lowercase();
     if RESERVED.contains(&name.as_str()) {
         return Err("is a header that hopspan or the proxy sets".to_owned());
     }
-    let edge = |it: Option<u8>| it.is_none_or(|it| it.is_ascii_graphic());
-    let visible = value.bytes().all(|it| it.is_ascii_graphic() || it == b' ')
-        && edge(value.bytes().next())
-        && edge(value.bytes().next_back());
-    if !visible || value.len() > LONGEST {
+    if !HeaderValue::allow(value) || value.len() > LONGEST {
         return Err(format!("must be {VALUE} (the value is not shown)"));
     }
     Ok((name, value.to_owned()))

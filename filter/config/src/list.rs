@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, OneOf, Words};
 use super::reader::{Reader, quoted};
+use super::text::TOKEN;
 use hopspan_core::propagation::baggage;
 use hopspan_core::semconv;
 use serde_json::{Value, json};
@@ -116,7 +117,7 @@ impl Kind for BaggageKeys {
             "items": {
                 "type": "string",
                 "maxLength": LONGEST,
-                "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+                "pattern": TOKEN,
                 "not": { "enum": semconv::taken().collect::<Vec<_>>() },
             },
         })

@@ -4,7 +4,7 @@ use super::group::{described, group, group_paths, plain};
 use super::kind::{Kind, Maybe, OneOf, Setting, Share, object};
 use super::list::Each;
 use super::reader::Reader;
-use super::text::{HeaderName, Text};
+use super::text::{HeaderName, TOKEN, Text};
 use hopspan_core::matching;
 use hopspan_core::matching::cidr::{Cidr, CidrError};
 use hopspan_core::request::Direction;
@@ -140,7 +140,7 @@ impl Kind for HeaderPatterns {
         json!({
             "type": "object",
             "maxProperties": MOST,
-            "propertyNames": { "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
+            "propertyNames": { "pattern": TOKEN },
             "additionalProperties": Patterns::schema(),
         })
     }

@@ -46,12 +46,15 @@ pub(super) struct Path;
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-5.1>
 pub(super) struct HeaderName;
 
+/// A header's name, or a key of baggage, which is a token as well, as JSON Schema has it.
+pub(super) const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 /// The value of a header: visible ASCII, with spaces only between.
 pub(super) struct HeaderValue;
 
 impl Rules for HeaderName {
     const EXPECTED: &'static str = "the name of a header: letters, digits and !#$%&'*+-.^_`|~";
-    const PATTERN: Option<&'static str> = Some(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]*$");
+    const PATTERN: Option<&'static str> = Some(TOKEN);
 
     fn allow(text: &str) -> bool {
         text.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it))

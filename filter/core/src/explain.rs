@@ -45,11 +45,8 @@ pub fn explain(origin: &Origin<'_>, around: &Circumstances<'_>) -> Vec<u8> {
     let mut line = Line(String::with_capacity(256));
     line.item("service", format_args!("{}", plain(service)));
     line.item("in", format_args!("{}", origin.format.map_or("none", |it| it.name())));
-    // A trace that was abandoned contradicts nothing.
-    let abandoned = usize::from(origin.action == Action::Restart && origin.format.is_some());
-    let conflicts = origin.others.len().saturating_sub(abandoned);
-    if conflicts > 0 {
-        line.item("conflicts", format_args!("{conflicts}"));
+    if !origin.conflicts.is_empty() {
+        line.item("conflicts", format_args!("{}", origin.conflicts.len()));
     }
     let action = match action {
         Action::Continue => "continue",

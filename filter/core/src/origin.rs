@@ -34,8 +34,10 @@ pub struct Origin<'a> {
     pub format: Option<Format>,
     /// Whether the caller is a hopspan that said so, and is trusted.
     pub is_announced: bool,
-    /// Contexts that came with the request and do not go on.
-    pub others: Vec<Remote<'a>>,
+    /// The caller's context, if a new trace begins in its place.
+    abandoned: Option<Remote<'a>>,
+    /// Contexts of other traces that came with it.
+    pub conflicts: Vec<Remote<'a>>,
 }
 
 impl<'a> Origin<'a> {
@@ -76,12 +78,10 @@ impl<'a> Origin<'a> {
         // What strangers wish for does not count, and their debug flag ends here.
         let wishes = if is_trusted { wishes } else { Wishes::default() };
         let is_debug = wishes.decision == Decision::Debug;
-        let mut others = conflicts;
         let (remote, abandoned) = match action {
             Action::Continue | Action::IgnoreSampling => (context, None),
             Action::Restart => (None, context),
         };
-        others.splice(0..0, abandoned);
         let is_new = remote.is_none();
         let Remote { trace_id, span_id: parent, is_short, is_random, tracestate, .. } = remote
             .unwrap_or_else(|| Remote {
@@ -111,7 +111,7 @@ impl<'a> Origin<'a> {
         let flags = flags.with_sampled(verdict.sampled);
         let context = SpanContext { trace_id, span_id: ids.span_id(), flags, tracestate };
         let outgoing = Outgoing { context, is_debug, is_short, announcement: None };
-        Self { outgoing, parent, verdict, action, format, is_announced, others }
+        Self { outgoing, parent, verdict, action, format, is_announced, abandoned, conflicts }
     }
 
     /// Tells the next hop who calls, if it is one of ours that needs to know.
@@ -156,7 +156,7 @@ impl<'a> Origin<'a> {
                 tracestate: Cow::Owned(it.tracestate.to_vec()),
             })
         };
-        self.others.iter().filter_map(link).collect()
+        self.abandoned.iter().chain(&self.conflicts).filter_map(link).collect()
     }
 
     /// What the span tells of the baggage; that of an abandoned trace is not read.

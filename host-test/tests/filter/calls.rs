@@ -1,10 +1,9 @@
 //! What hopspan asks of the host: each call costs every request.
 
-use crate::hopspan::{GATEWAY, Hopspan, INBOUND, OUTBOUND, UNSAMPLED, builder, sampled_get};
+use crate::hopspan::{
+    GATEWAY, Hopspan, INBOUND, LOOKS, OUTBOUND, UNSAMPLED, builder, life, sampled_get,
+};
 use host_test::{Headers, HostcallCounts, Stream};
-
-/// Finished requests of each worker that are looked at for another tracer.
-const LOOKS: usize = 16;
 
 /// Calls that bring bytes back, which is the dear kind, as `name about`, sorted.
 fn bytes_asked(counts: &HostcallCounts) -> Vec<String> {
@@ -17,21 +16,6 @@ fn bytes_asked(counts: &HostcallCounts) -> Vec<String> {
             std::iter::repeat_n(format!("{name} {about}"), usize::try_from(count).unwrap())
         })
         .collect()
-}
-
-/// The calls of one request's life, after those in which native tracing is looked for.
-fn life(config: &str, request: &Headers, respond: impl Fn(&Stream)) -> HostcallCounts {
-    let hopspan = Hopspan::of(builder(config).property("xds.listener_direction", 1));
-    let live = || {
-        let stream = hopspan.stream();
-        stream.request_headers(request, true);
-        respond(&stream);
-        stream.finish();
-    };
-    (0..LOOKS).for_each(|_| live());
-    let before = hopspan.hostcalls();
-    live();
-    hopspan.hostcalls().since(&before)
 }
 
 fn ok(stream: &Stream) {

@@ -3,7 +3,9 @@
 use crate::collector::Collector;
 use crate::received::Received;
 use crate::traceparent::Traceparent;
-use host_test::{Action, Builder, Headers, LogLine, Module, Proxy, Refused, Stream};
+use host_test::{
+    Action, Builder, Headers, HostcallCounts, LogLine, Module, Proxy, Refused, Stream,
+};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -226,4 +228,22 @@ pub(crate) fn attributes(span: &Received) -> Vec<String> {
         .collect();
     all.sort();
     all
+}
+
+/// Finished requests of each worker that are looked at for another tracer.
+pub(crate) const LOOKS: usize = 16;
+
+/// The calls of one request's life, after those in which native tracing is looked for.
+pub(crate) fn life(config: &str, request: &Headers, respond: impl Fn(&Stream)) -> HostcallCounts {
+    let hopspan = Hopspan::of(builder(config).property("xds.listener_direction", 1));
+    let live = || {
+        let stream = hopspan.stream();
+        stream.request_headers(request, true);
+        respond(&stream);
+        stream.finish();
+    };
+    (0..LOOKS).for_each(|_| live());
+    let before = hopspan.hostcalls();
+    live();
+    hopspan.hostcalls().since(&before)
 }

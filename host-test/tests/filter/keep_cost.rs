@@ -1,25 +1,12 @@
 //! What `sampling.keep` and `explain.header` cost: host calls, and memory of open requests.
 
-use crate::hopspan::{Hopspan, UNSAMPLED, builder};
+use crate::hopspan::{self, Hopspan, UNSAMPLED};
 use crate::mesh::{Pod, forwarded, keeping};
 use host_test::{Headers, HostcallCounts, Stream};
 
-/// Finished requests of each worker that are looked at for another tracer.
-const LOOKS: usize = 16;
-
 /// Name, subject and count of the calls of one request's life, as one text each.
 fn life(config: &str, request: &Headers, respond: fn(&Stream)) -> Vec<String> {
-    let hopspan = Hopspan::of(builder(config).property("xds.listener_direction", 1));
-    let live = || {
-        let stream = hopspan.stream();
-        stream.request_headers(request, true);
-        respond(&stream);
-        stream.finish();
-    };
-    (0..LOOKS).for_each(|_| live());
-    let before = hopspan.hostcalls();
-    live();
-    calls(&hopspan.hostcalls().since(&before))
+    calls(&hopspan::life(config, request, respond))
 }
 
 fn calls(counts: &HostcallCounts) -> Vec<String> {
