@@ -89,6 +89,11 @@ doctor_wasm() {
     else
         by_package wasm32-wasip1 "compiles the module" "$rustup_hint" "${debian_wasm[@]}"
     fi
+    if type -P wasm-opt >/dev/null; then
+        here wasm-opt "$(wasm-opt --version)"
+    else
+        by_package wasm-opt "makes the module smaller" "" binaryen
+    fi
 }
 
 doctor_envoy() {

@@ -40,10 +40,8 @@ extern "C" fn proxy_on_request_headers(context: u32, _count: usize, end_of_strea
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(context: u32, _size: usize, end_of_stream: i32) -> i32 {
-    if end_of_stream != 0 {
-        Vm::with((), |vm| vm.request_ended(context));
-    }
+extern "C" fn proxy_on_request_body(context: u32, size: usize, end_of_stream: i32) -> i32 {
+    Vm::with((), |vm| vm.request_body(context, size, end_of_stream != 0));
     CONTINUE
 }
 
@@ -60,10 +58,8 @@ extern "C" fn proxy_on_response_headers(context: u32, _count: usize, end_of_stre
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_body(context: u32, _size: usize, end_of_stream: i32) -> i32 {
-    if end_of_stream != 0 {
-        Vm::with((), |vm| vm.response_ended(context));
-    }
+extern "C" fn proxy_on_response_body(context: u32, size: usize, end_of_stream: i32) -> i32 {
+    Vm::with((), |vm| vm.response_body(context, size, end_of_stream != 0));
     CONTINUE
 }
 

@@ -1,21 +1,67 @@
 //! Where a host keeps the facts that core asks for.
 
-use crate::host::{self, Map};
+use crate::expr::{AtOnce, Gathered};
+use crate::host::{self, Map, Status};
 use crate::shared::SharedData;
 use hopspan_core::request::{Fact, Stream};
 use hopspan_core::shared::{Shared, Written};
 
 /// The stream that the host is calling about.
 #[derive(Debug)]
-pub(crate) struct CurrentStream {
+pub(crate) struct CurrentStream<'a> {
     /// Whether the host knows `xds.*` by its old, bare names.
-    pub(crate) old_names: bool,
+    old_names: bool,
+    /// Whether it is a try. The proxy's own requests have tries as well (mirrored ones, callouts),
+    /// and no client: Envoy 1.40 crashes when it is asked for the address of that.
+    is_try: bool,
+    /// How to get many facts at once, at the end of a request.
+    at_once: Option<&'a mut AtOnce>,
+    gathered: Option<Gathered>,
 }
 
-impl Stream for CurrentStream {
+// === impl CurrentStream ===
+
+impl<'a> CurrentStream<'a> {
+    /// A stream that goes on.
+    pub(crate) fn under_way(old_names: bool) -> Self {
+        Self { old_names, is_try: false, at_once: None, gathered: None }
+    }
+
+    /// A try of a request. Its facts are few, and the client's address is none of them, so they
+    /// do not come at once.
+    pub(crate) fn of_try(old_names: bool) -> Self {
+        Self { is_try: true, ..Self::under_way(old_names) }
+    }
+
+    /// A stream that has ended.
+    pub(crate) fn ended(old_names: bool, at_once: &'a mut AtOnce) -> Self {
+        // Hosts with bare names know `cluster_name`, about which `has()` cannot be asked.
+        Self { at_once: Some(at_once).filter(|_| !old_names), ..Self::under_way(old_names) }
+    }
+}
+
+impl Stream for CurrentStream<'_> {
+    fn gather(&mut self) {
+        self.gathered = self.at_once.as_mut().and_then(|it| it.gather());
+    }
+
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>> {
+        if self.is_try && fact == Fact::ClientAddress {
+            return None;
+        }
+        if let Some(known) = self.gathered.as_ref().and_then(|it| it.get(fact)) {
+            return Some(known.to_vec()).filter(|it| !it.is_empty());
+        }
         let path = path(fact);
         let path = if self.old_names { path.strip_prefix("xds\0").unwrap_or(path) } else { path };
+        host::property(path)
+    }
+
+    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
+        let of_client = ["source", "destination", "connection"];
+        if self.is_try && of_client.iter().any(|it| path.starts_with(it)) {
+            return None;
+        }
         host::property(path)
     }
 
@@ -34,9 +80,13 @@ impl Stream for CurrentStream {
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>> {
         host::header(Map::ResponseTrailers, name)
     }
+
+    fn leave(&mut self, name: &str, text: &[u8]) -> bool {
+        host::set_property(name, text) == Status::OK
+    }
 }
 
-impl Shared for CurrentStream {
+impl Shared for CurrentStream<'_> {
     fn get(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         SharedData.get(key)
     }
@@ -46,8 +96,10 @@ impl Shared for CurrentStream {
     }
 }
 
+/// A fact's place among the host's properties, its parts separated by NUL.
+///
 /// Source: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes>
-fn path(fact: Fact) -> &'static str {
+pub(crate) fn path(fact: Fact) -> &'static str {
     match fact {
         Fact::ListenerDirection => "xds\0listener_direction",
         Fact::Protocol => "request\0protocol",
@@ -68,5 +120,13 @@ fn path(fact: Fact) -> &'static str {
         Fact::MutualTls => "connection\0mtls",
         Fact::PeerUriSan => "connection\0uri_san_peer_certificate",
         Fact::PeerDnsSan => "connection\0dns_san_peer_certificate",
+        Fact::DownstreamTls => "connection\0tls_version",
+        Fact::PoolReady => "upstream\0cx_pool_ready_duration",
+        Fact::UpstreamTls => "upstream\0tls_version",
+        Fact::UpstreamUriSan => "upstream\0uri_san_peer_certificate",
+        Fact::UpstreamDnsSan => "upstream\0dns_san_peer_certificate",
+        Fact::TransportFailure => "upstream\0transport_failure_reason",
+        Fact::RouteSpanName => "xds\0route_metadata\0filter_metadata\0hopspan\0span_name",
+        Fact::RouteTemplate => "xds\0route_metadata\0filter_metadata\0hopspan\0route",
     }
 }

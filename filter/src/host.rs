@@ -41,6 +41,8 @@ pub enum Map {
 /// A buffer of the host.
 #[derive(Clone, Copy, Debug)]
 pub enum Buffer {
+    /// The part of the response's body that is passing.
+    ResponseBody = 1,
     /// The answer to a callout.
     CallResponseBody = 4,
     /// The configuration, while it is being handed over.
@@ -105,6 +107,20 @@ mod abi {
         pub(super) fn proxy_get_property(
             path: *const u8,
             path_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_len: usize,
+            value: *const u8,
+            value_len: usize,
+        ) -> i32;
+        pub(super) fn proxy_call_foreign_function(
+            name: *const u8,
+            name_len: usize,
+            argument: *const u8,
+            argument_len: usize,
             data: *mut *mut u8,
             len: *mut usize,
         ) -> i32;
@@ -222,8 +238,14 @@ pub fn set_tick_period(millis: u32) -> Status {
 
 /// At most `max` bytes of a buffer.
 pub fn buffer(buffer: Buffer, max: usize) -> Option<Vec<u8>> {
+    buffer_from(buffer, 0, max)
+}
+
+/// At most `max` bytes of a buffer, from `start` on.
+pub fn buffer_from(buffer: Buffer, start: usize, max: usize) -> Option<Vec<u8>> {
+    let buffer = buffer as i32;
     // SAFETY: `returned` says what the two pointers are for.
-    returned(|data, len| unsafe { abi::proxy_get_buffer_bytes(buffer as i32, 0, max, data, len) })
+    returned(|data, len| unsafe { abi::proxy_get_buffer_bytes(buffer, start, max, data, len) })
 }
 
 /// A whole header map, in the form that core's `Headers` reads.
@@ -244,6 +266,22 @@ pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
 pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the path; `returned` says what the two pointers are for.
     returned(|data, len| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, len) })
+}
+
+/// Leaves a text with the stream, for its access log: Envoy's filter state `wasm.NAME`.
+pub fn set_property(name: &str, text: &[u8]) -> Status {
+    // SAFETY: the host reads name and text and keeps copies.
+    Status(unsafe { abi::proxy_set_property(name.as_ptr(), name.len(), text.as_ptr(), text.len()) })
+}
+
+/// Calls a function that only some hosts have, by its name.
+pub fn foreign(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
+    let (name, name_len) = (name.as_ptr(), name.len());
+    // SAFETY: the host reads name and argument; `returned` says what the two pointers are for.
+    returned(|data, len| unsafe {
+        let (argument, argument_len) = (argument.as_ptr(), argument.len());
+        abi::proxy_call_foreign_function(name, name_len, argument, argument_len, data, len)
+    })
 }
 
 /// Changes one header.

@@ -11,6 +11,7 @@ pub mod host;
 pub mod vm;
 mod callbacks;
 mod facts;
+mod expr;
 mod shared;
 mod say;
 mod root;

@@ -1,5 +1,6 @@
 //! A root context: one configuration, its callouts and its timer.
 
+use crate::expr::AtOnce;
 use crate::host::{self, Buffer, Map, Status};
 use crate::say;
 use hopspan_core::context::{SpanContext, TraceFlags};
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub(crate) struct Root {
     /// All decisions.
     pub(crate) tracer: Tracer,
+    /// How the host is asked for many facts at once.
+    pub(crate) at_once: AtOnce,
     /// Ids of the host's metrics, each at its stat's place; `None` where it has none.
     metrics: [Option<u32>; Stat::ALL.len()],
     /// Callouts that the host has promised to answer.
@@ -34,7 +37,8 @@ const MAX_ANSWER: usize = 4096;
 
 impl Root {
     pub(crate) fn new(tracer: Tracer, metrics: [Option<u32>; Stat::ALL.len()]) -> Self {
-        Self { tracer, metrics, calls: Vec::new(), period: 0, host_waits: false }
+        let at_once = AtOnce::default();
+        Self { tracer, at_once, metrics, calls: Vec::new(), period: 0, host_waits: false }
     }
 
     /// Time has passed: sends what is due, and says when to come again.

@@ -6,6 +6,7 @@ use crate::root::Root;
 use crate::say;
 use crate::shared::SharedData;
 use hopspan_config::{self as config, Surroundings};
+use hopspan_core::attempt::{OpenTry, Requests, Tried};
 use hopspan_core::id::Generator;
 use hopspan_core::request::{Headers, RequestHead};
 use hopspan_core::shared::{ABSENT, Shared, Written};
@@ -26,6 +27,10 @@ pub struct Vm {
     /// A configuration that was not read yet is `None`.
     roots: FxHashMap<u32, Option<Root>>,
     streams: FxHashMap<u32, StreamState>,
+    /// What tries must know of their requests.
+    requests: Requests,
+    /// Whether a configuration sees tries.
+    sees_tries: bool,
     /// Whether the host knows `xds.*` properties by their old, bare names.
     old_names: bool,
 }
@@ -42,6 +47,8 @@ enum Phase {
     New,
     /// It is under way; `None` where it is not traced.
     Open(Option<ActiveSpan>),
+    /// It is a try under way.
+    Try(OpenTry),
     /// It was written out.
     Ended,
 }
@@ -79,15 +86,18 @@ impl Vm {
             say::once(Level::Error, &text);
         }
         self.old_names = host::property("xds\0node\0id").is_none();
-        let node = |name| {
-            let path = if self.old_names { "" } else { "xds\0" };
-            let value = host::property(&format!("{path}node\0{name}")).unwrap_or_default();
-            String::from_utf8_lossy(&value).into_owned()
+        let node = |path: &str| {
+            let xds = if self.old_names { "" } else { "xds\0" };
+            host::property(&format!("{xds}node\0{path}"))
+        };
+        let lossy = |it: Option<Vec<u8>>| {
+            String::from_utf8_lossy(it.as_deref().unwrap_or_default()).into_owned()
         };
         let environment = host::environment();
         let around = Surroundings {
-            node_id: &node("id"),
-            node_cluster: &node("cluster"),
+            node_id: &lossy(node("id")),
+            node_cluster: &lossy(node("cluster")),
+            metadata: &|keys| String::from_utf8(node(&format!("metadata\0{keys}"))?).ok(),
             env: &|name| {
                 let value =
                     |it: &String| Some(it.strip_prefix(name)?.strip_prefix('=')?.to_owned());
@@ -116,6 +126,7 @@ impl Vm {
         let mut it = Root::new(Tracer::new(config), metrics);
         it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
+        self.sees_tries |= it.tracer.sees_tries();
         self.roots.insert(root, Some(it));
         true
     }
@@ -129,7 +140,7 @@ impl Vm {
     }
 
     pub(crate) fn request_headers(&mut self, context: u32, end_of_stream: bool) {
-        let Self { ids, roots, streams, old_names, .. } = self;
+        let Self { ids, roots, streams, requests, sees_tries, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
         let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root) else { return };
         if !tracer.config().enabled {
@@ -143,15 +154,37 @@ impl Vm {
             return;
         };
         let head = RequestHead { headers: Headers::new(&headers), end_of_stream, now };
-        let mut current = CurrentStream { old_names: *old_names };
+        let is_try = tracer.sees_tries();
+        let mut current = match is_try {
+            true => CurrentStream::of_try(*old_names),
+            false => CurrentStream::under_way(*old_names),
+        };
         let ids = ids.get_or_insert_with(seeded);
-        let started = tracer.start(&head, &mut current, ids);
-        for edit in &started.edits {
+        let (phase, edits) = if is_try {
+            let started = tracer.start_try(&head, &mut current, ids, requests);
+            (started.it.map_or(Phase::Open(None), Phase::Try), started.edits)
+        } else {
+            let mut started = tracer.start(&head, &mut current, ids);
+            if let Some(span) = started.span.as_mut().filter(|_| *sees_tries) {
+                tracer.begin_tries(span, &mut current, requests);
+            }
+            (Phase::Open(started.span), started.edits)
+        };
+        for edit in &edits {
             if host::edit(Map::RequestHeaders, edit) != Status::OK {
                 tracer.stats.count(Stat::Degraded);
             }
         }
-        stream.phase = Phase::Open(started.span);
+        stream.phase = phase;
+    }
+
+    pub(crate) fn request_body(&mut self, context: u32, size: usize, end_of_stream: bool) {
+        if let Some(span) = self.open_span(context) {
+            span.request_body(size);
+            if end_of_stream {
+                span.request_ended(host::monotonic);
+            }
+        }
     }
 
     pub(crate) fn request_ended(&mut self, context: u32) {
@@ -161,46 +194,85 @@ impl Vm {
     }
 
     pub(crate) fn response_headers(&mut self, context: u32, end_of_stream: bool) {
-        let Self { roots, streams, old_names, .. } = self;
+        let Self { roots, streams, requests, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
-        let Phase::Open(Some(span)) = &mut stream.phase else { return };
-        if span.wants_response()
-            && let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root)
-        {
-            let mut current = CurrentStream { old_names: *old_names };
-            for edit in tracer.respond(span, &mut current, host::monotonic) {
-                if host::edit(Map::ResponseHeaders, &edit) != Status::OK {
-                    tracer.stats.count(Stat::Degraded);
+        if let Phase::Try(it) = &mut stream.phase {
+            let mut current = CurrentStream::of_try(*old_names);
+            it.response_began(requests, &mut current, host::monotonic);
+        }
+        if let Phase::Open(Some(span)) = &mut stream.phase {
+            if span.wants_response()
+                && let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root)
+            {
+                let mut current = CurrentStream::under_way(*old_names);
+                for edit in tracer.respond(span, &mut current, host::monotonic) {
+                    if host::edit(Map::ResponseHeaders, &edit) != Status::OK {
+                        tracer.stats.count(Stat::Degraded);
+                    }
                 }
+            }
+            span.response_began(host::monotonic);
+        }
+        if end_of_stream {
+            self.response_ended(context);
+        }
+    }
+
+    pub(crate) fn response_body(&mut self, context: u32, size: usize, end_of_stream: bool) {
+        if let Some(span) = self.open_span(context) {
+            span.response_body(size);
+            if let Some(wanted) = span.wants_body(size) {
+                let (start, length) = (wanted.start, wanted.length);
+                span.take_body(wanted, host::buffer_from(Buffer::ResponseBody, start, length));
             }
         }
         if end_of_stream {
-            span.response_ended(host::monotonic);
+            self.response_ended(context);
         }
     }
 
     pub(crate) fn response_ended(&mut self, context: u32) {
-        if let Some(span) = self.open_span(context) {
-            span.response_ended(host::monotonic);
+        let Self { streams, requests, old_names, .. } = self;
+        match streams.get_mut(&context).map(|it| &mut it.phase) {
+            Some(Phase::Open(Some(span))) => span.response_ended(host::monotonic),
+            Some(Phase::Try(it)) => {
+                let mut current = CurrentStream::of_try(*old_names);
+                it.response_ended(requests, &mut current, host::monotonic);
+            }
+            _ => {}
         }
     }
 
     fn open_span(&mut self, context: u32) -> Option<&mut ActiveSpan> {
         match &mut self.streams.get_mut(&context)?.phase {
             Phase::Open(span) => span.as_mut(),
-            Phase::New | Phase::Ended => None,
+            Phase::New | Phase::Try(_) | Phase::Ended => None,
         }
     }
 
     /// The stream is over: by `on_log`, `on_done` or `on_delete`, whichever is first.
     pub(crate) fn stream_ended(&mut self, context: u32) {
-        let Self { ids, roots, streams, old_names, .. } = self;
+        let Self { ids, roots, streams, requests, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
+        let phase = std::mem::replace(&mut stream.phase, Phase::Ended);
+        let tried = match &phase {
+            Phase::Open(Some(span)) => requests.end(span.span_id),
+            _ => Tried::Unseen,
+        };
         let Some(Some(root)) = roots.get_mut(&stream.root) else { return };
-        let mut current = CurrentStream { old_names: *old_names };
-        let is_ready = match std::mem::replace(&mut stream.phase, Phase::Ended) {
+        let is_try = root.tracer.sees_tries();
+        let mut current = match is_try {
+            true => CurrentStream::of_try(*old_names),
+            false => CurrentStream::ended(*old_names, &mut root.at_once),
+        };
+        let is_ready = match phase {
             Phase::Ended | Phase::Open(None) => false,
-            Phase::Open(Some(span)) => root.tracer.finish(span, &mut current, host::now),
+            Phase::Open(Some(span)) => {
+                root.tracer.finish_tried(span, tried, &mut current, host::now)
+            }
+            Phase::Try(it) => root.tracer.finish_try(it, requests, &mut current, host::now),
+            // A try is shown from its beginning, and its client may be none at all.
+            Phase::New if is_try => false,
             Phase::New => match host::header_map(Map::RequestHeaders) {
                 Some(headers) if !headers.is_empty() => {
                     let ids = ids.get_or_insert_with(seeded);
@@ -231,6 +303,8 @@ impl Vm {
             root.tracer.abandon();
             root.tell_stats();
             self.roots.remove(&context);
+            let mut left = self.roots.values().flatten();
+            self.sees_tries = left.any(|it| it.tracer.sees_tries());
         }
     }
 

@@ -52,6 +52,7 @@ impl Builder {
             fuel_limit: 1_000_000_000,
             memory_limit: 1 << 30,
             reentrant: false,
+            expressions: true,
         };
         let properties = PROPERTIES.iter().map(|(path, value)| ((*path).into(), (*value).into()));
         let builder = Self {
@@ -125,13 +126,20 @@ impl Builder {
         self
     }
 
-    /// A function that modules can call by name. Others are status 1.
+    /// A function that modules can call by name, besides or instead of the host's own
+    /// `expr_create`, `expr_evaluate` and `expr_delete`. Others are status 1.
     pub fn foreign_function(
         mut self,
         name: &str,
         function: impl FnMut(&[u8]) -> Result<Vec<u8>, Status> + 'static,
     ) -> Self {
         self.foreign.push((name.into(), Box::new(function)));
+        self
+    }
+
+    /// Without `expr_create`, `expr_evaluate` and `expr_delete`, as on hosts other than Envoy.
+    pub fn without_expressions(mut self) -> Self {
+        self.settings.expressions = false;
         self
     }
 

@@ -3,9 +3,11 @@
 
 use crate::abi::{Level, Status};
 use crate::clock::nanos;
+use crate::expressions;
 use crate::guest::{Guest, Life};
 use crate::host::Host;
 use crate::stream_state::LocalResponse;
+use std::rc::Rc;
 use std::time::Duration;
 use wasmtime::{Caller, Linker, Result};
 
@@ -159,10 +161,13 @@ fn foreign(
     let about = host.subject(name, name_length);
     host.answer("proxy_call_foreign_function", about.clone(), |host| {
         let argument = host.bytes(argument, argument_length)?;
-        let mut functions = host.guest().process.foreign.borrow_mut();
-        let function = functions.get_mut(&about).ok_or(Status::NOT_FOUND)?;
-        let result = function(&argument)?;
-        drop(functions);
+        let process = Rc::clone(&host.guest().process);
+        let given = process.foreign.borrow_mut().get_mut(&about).map(|it| it(&argument));
+        let own = || {
+            let knows = process.settings.expressions;
+            knows.then(|| expressions::call(host.guest(), &about, &argument)).flatten()
+        };
+        let result = given.or_else(own).ok_or(Status::NOT_FOUND)??;
         // A module that wants no result passes null.
         if at == 0 || length_at == 0 {
             return Ok(());

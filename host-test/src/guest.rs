@@ -1,6 +1,7 @@
 //! One VM from the inside: what hostcalls work on.
 
 use crate::callouts::CallResponse;
+use crate::expressions::Expressions;
 use crate::metrics::MetricIds;
 use crate::process::Process;
 use crate::stream_state::StreamState;
@@ -57,6 +58,8 @@ pub(crate) struct Root {
     pub(crate) next_tick: u64,
     /// The answer that is being delivered.
     pub(crate) response: Option<CallResponse>,
+    /// What it has created of them.
+    pub(crate) expressions: Expressions,
     /// What `proxy_get_status` says.
     pub(crate) status: (u32, &'static str),
 }
@@ -80,6 +83,7 @@ impl Root {
             tick_period: 0,
             next_tick: 0,
             response: None,
+            expressions: Expressions::default(),
             status: (0, ""),
         }
     }

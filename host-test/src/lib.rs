@@ -11,6 +11,7 @@ mod proxy;
 mod builder;
 mod callouts;
 mod event_loop;
+mod expressions;
 mod stream;
 mod vm;
 mod roots;

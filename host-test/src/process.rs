@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) fuel_limit: u64,
     pub(crate) memory_limit: usize,
     pub(crate) reentrant: bool,
+    /// Whether there are `expr_create` and its like.
+    pub(crate) expressions: bool,
 }
 
 /// A queue has a new item: its registrant will hear of it.

@@ -94,7 +94,8 @@ const RESPONDED: &[Phase] = &[Phase::Response, Phase::Log, Phase::Done];
 const NODE: [&[u8]; 2] = [b"xds\0node\0", b"node\0"];
 const PLUGIN: [&[u8]; 3] = [b"plugin_name", b"plugin_root_id", b"plugin_vm_id"];
 
-fn read(guest: &Guest, path: &[u8]) -> Option<Value> {
+/// The property as it stands now.
+pub(crate) fn read(guest: &Guest, path: &[u8]) -> Option<Value> {
     let of_process = || guest.process.properties.borrow().get(path).cloned();
     let Some(Context::Stream { state, .. }) = guest.contexts.get(&guest.acting()) else {
         let everywhere = NODE.iter().any(|it| path.starts_with(it)) || PLUGIN.contains(&path);

@@ -197,7 +197,7 @@ impl Stream {
 
     /// What the filter set by `proxy_set_property`: `%FILTER_STATE(wasm.KEY:PLAIN)%`.
     pub fn filter_state(&self, key: &str) -> Option<Vec<u8>> {
-        self.state.borrow().filter_state.get(&properties::path(key)).cloned()
+        self.state.borrow().filter_state.get(key.as_bytes()).cloned()
     }
 
     /// The answer that the filter asked the proxy to give, if it did.

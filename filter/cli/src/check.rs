@@ -27,7 +27,7 @@ pub(crate) fn run(file: &Path) -> io::Result<ExitCode> {
             "set".to_owned()
         })
     };
-    let around = Surroundings { node_id: "", node_cluster: "", env: &env };
+    let around = Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &env };
     let config = match config::read_strictly(&bytes, &around) {
         Ok(config) => config,
         Err(problems) => {

@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> io::Result<ExitCode> {
         options.node.variable(variable).or_else(theirs)
     };
     let (node_id, node_cluster) = (&*options.node.node_id, &*options.node.node_cluster);
-    let around = Surroundings { node_id, node_cluster, env: &env };
+    let around = Surroundings { node_id, node_cluster, metadata: &|_| None, env: &env };
     let config = match config::read(&bytes, &around) {
         Ok(config) => config,
         Err(problems) => {

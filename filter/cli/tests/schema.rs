@@ -10,7 +10,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Whether hopspan takes a document; every variable that it may ask for is set.
 fn problems(document: &Value) -> Option<String> {
     let env = |name: &str| (!name.starts_with("OTEL_")).then(|| "x".to_owned());
-    let around = Surroundings { node_id: "", node_cluster: "", env: &env };
+    let around = Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &env };
     read_strictly(document.to_string().as_bytes(), &around).err().map(|it| it.to_string())
 }
 
@@ -37,7 +37,7 @@ fn every_key_has_a_description_and_no_others_are_allowed() {
         assert_eq!(schema["additionalProperties"], false, "{path}");
         keys.iter().map(|(key, it)| check(&format!("{path}.{key}"), it)).sum()
     }
-    assert_eq!(check("", &schema()), 48);
+    assert_eq!(check("", &schema()), 63);
 }
 
 /// Each key with each of these values, alone: schema and reader are two judges of one law.
@@ -61,6 +61,8 @@ fn the_schema_allows_what_the_reader_takes() {
         json!([1]),
         json!((0..64).map(|it| format!("k{it}")).collect::<Vec<_>>()),
         json!((0..65).map(|it| format!("k{it}")).collect::<Vec<_>>()),
+        json!(["/x"]),
+        json!(["/x", "/x"]),
         json!(["x".repeat(256)]),
         json!(["x".repeat(257)]),
         json!({"zzz": 1}),
@@ -172,6 +174,72 @@ fn the_schema_allows_what_the_reader_takes() {
     assert!(taken > 300, "only {taken} documents were good");
 }
 
+/// The same law for what lists have in them.
+#[test]
+fn the_schema_allows_the_templates_and_services_that_the_reader_takes() {
+    let deep = |segments: usize, end: &str| format!("{}{end}", "/a".repeat(segments));
+    let templates = [
+        "/",
+        "/*",
+        "/a/*",
+        "//",
+        "/a/{b}/c",
+        "GET /a",
+        "M-SEARCH /",
+        "/{a.b_c-d}",
+        "/!$&'()+,-.:;=@_~|",
+        "",
+        "a",
+        "*",
+        "GET",
+        " /a",
+        "get /a",
+        "GET  /a",
+        "/a ",
+        "/a?b",
+        "/a#b",
+        "/a*",
+        "/*/a",
+        "/*/",
+        "/{}",
+        "/{a",
+        "/a}",
+        "/{a}b",
+        "/{a}{b}",
+        "/{a:b}",
+        "/\u{fc}",
+        "/a b",
+        "/\n",
+        "/%C3",
+    ];
+    let long = format!("/{}", "a".repeat(255));
+    let more =
+        [deep(32, ""), deep(33, ""), deep(31, "/*"), deep(32, "/*"), format!("{long}a"), long];
+    let templates = templates.into_iter().map(str::to_owned).chain(more);
+    let mut documents: Vec<_> = templates.map(|it| json!({"routes": {"patterns": [it]}})).collect();
+    for service in [
+        json!({"name": "a", "cluster": "x"}),
+        json!({"name": "a", "host": ["x", "y"]}),
+        json!({"name": "a", "peer": "x", "cluster": "y"}),
+        json!({"name": "a"}),
+        json!({"cluster": "x"}),
+        json!({"name": "", "cluster": "x"}),
+        json!({"name": "a", "cluster": []}),
+        json!({"name": "a", "cluster": "x", "zzz": 1}),
+        json!({}),
+    ] {
+        documents.push(json!({"services": [service]}));
+    }
+    let validator = validator();
+    let mut taken = 0;
+    for document in documents {
+        let problems = problems(&document);
+        taken += usize::from(problems.is_none());
+        assert_eq!(validator.is_valid(&document), problems.is_none(), "{document}: {problems:?}");
+    }
+    assert_eq!(taken, 9 + 1 + 3 + 3);
+}
+
 /// Files below `directory`.
 fn files(directory: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("a directory") {
@@ -281,4 +349,61 @@ fn the_docs_have_every_key_and_no_other() {
     known.sort();
     documented.sort();
     assert_eq!(documented, known);
+}
+
+/// Reader and schema agree on what is below a group's keys, too.
+#[test]
+fn the_schema_allows_what_the_reader_takes_of_spans() {
+    let attributes = [
+        (true, json!({"key": "k", "from": "literal", "value": "x"})),
+        (true, json!({"key": "k", "from": "literal", "value": false})),
+        (true, json!({"key": "k", "from": "env", "name": "a b"})),
+        (true, json!({"key": "k", "from": "baggage", "name": "x"})),
+        (true, json!({"key": "k", "from": "property", "path": "a.b[c.d].e"})),
+        (true, json!({"key": "k", "from": "property", "path": "a", "type": "float"})),
+        (false, json!({"key": "k"})),
+        (false, json!({"from": "literal", "value": "x"})),
+        (false, json!({"key": "k", "from": "literal"})),
+        (false, json!({"key": "k", "from": "literal", "value": [1]})),
+        (false, json!({"key": "k", "from": "literal", "value": 1, "name": "x"})),
+        (false, json!({"key": "k", "from": "nowhere", "name": "x"})),
+        (false, json!({"key": "k", "from": "request_header", "name": "a b"})),
+        (false, json!({"key": "k", "from": "request_header", "name": "a", "type": "text"})),
+        (false, json!({"key": "k", "from": "property", "path": "a", "type": "list"})),
+        (false, json!({"key": "k", "from": "property", "path": "a..b"})),
+        (false, json!({"key": "k", "from": "property", "path": "a[b"})),
+        (false, json!({"key": "k", "from": "property", "path": "request.headers"})),
+        (false, json!({"key": "k", "from": "property", "path": "", "other": 1})),
+        (false, json!({"key": "url.path", "from": "literal", "value": 1})),
+        (false, json!({"key": "hopspan.x", "from": "literal", "value": 1})),
+        (false, json!({"key": "", "from": "literal", "value": 1})),
+        (false, json!("k")),
+    ];
+    let attributes = attributes.map(|(fits, it)| (fits, json!({"attributes": [it]})));
+    let redact = [
+        (true, json!({})),
+        (true, json!({"query": "listed", "mode": "hash", "path": "template"})),
+        (true, json!({"query_allow": "a*", "names": ["a", "b"]})),
+        (false, json!({"query": "none"})),
+        (false, json!({"mode": "sha256"})),
+        (false, json!({"path": true})),
+        (false, json!({"names": []})),
+        (false, json!({"names": [""]})),
+        (false, json!({"keys": []})),
+    ];
+    let redact = redact.map(|(fits, it)| (fits, json!({"redact": it})));
+    for (fits, spans) in attributes.into_iter().chain(redact) {
+        let document = json!({"spans": spans});
+        assert_eq!(problems(&document).is_none(), fits, "{document}: {:?}", problems(&document));
+        assert_eq!(validator().is_valid(&document), fits, "{document}");
+    }
+}
+
+#[test]
+fn the_docs_have_every_built_in_name_of_a_secret() {
+    let text =
+        std::fs::read_to_string(format!("{ROOT}/docs/configuration.md")).expect("a document");
+    let list = text.split("\n\n").find(|it| it.trim_start().starts_with("`*accesskey*`"));
+    let list: Vec<_> = list.expect("the list").split('`').skip(1).step_by(2).collect();
+    assert_eq!(list, hopspan_core::redact::names::BUILT_IN);
 }

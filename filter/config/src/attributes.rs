@@ -4,20 +4,24 @@ use super::kind::{Kind, integer, object};
 use super::reader::Reader;
 use super::text::LONGEST;
 use hopspan_core::encode::Value as Attribute;
+use hopspan_core::semconv;
 use serde_json::{Value, json};
 
 /// Attributes by key, which have keys of their own or are hopspan's excepted.
 pub(super) struct Attributes;
+
+/// The value of an attribute.
+pub(super) struct Scalar;
 
 /// Most attributes: OpenTelemetry's limit for anything that has attributes.
 pub(super) const MOST: usize = 128;
 
 /// Attributes that have a key of their own in the document.
 pub(super) const OF_SERVICE: [(&str, &str); 4] = [
-    ("service.name", "service.name"),
-    ("service.namespace", "service.namespace"),
-    ("service.version", "service.version"),
-    ("service.instance.id", "service.instance_id"),
+    (semconv::SERVICE_NAME, "service.name"),
+    (semconv::SERVICE_NAMESPACE, "service.namespace"),
+    (semconv::SERVICE_VERSION, "service.version"),
+    (semconv::SERVICE_INSTANCE_ID, "service.instance_id"),
 ];
 
 /// Attributes with this prefix say what made the spans, and that is hopspan.
@@ -43,13 +47,7 @@ impl Kind for Attributes {
     }
 
     fn write(value: &Self::Value) -> Option<Value> {
-        let json = |value: &Attribute| match value {
-            Attribute::Text(text) => json!(text),
-            Attribute::Integer(number) => json!(number),
-            Attribute::Float(number) => json!(number),
-            Attribute::Flag(flag) => json!(flag),
-        };
-        Some(object(value.iter().map(|(key, it)| (key, json(it)))))
+        Some(object(value.iter().filter_map(|(key, it)| Some((key, Scalar::write(it)?)))))
     }
 
     fn schema() -> Value {
@@ -62,10 +60,7 @@ impl Kind for Attributes {
                 "maxLength": LONGEST,
                 "not": { "anyOf": [{ "enum": reserved }, { "pattern": r"^telemetry\.sdk\." }] },
             },
-            "additionalProperties": {
-                "type": ["string", "number", "boolean"],
-                "maxLength": LONGEST,
-            },
+            "additionalProperties": Scalar::schema(),
         })
     }
 }
@@ -83,18 +78,39 @@ fn attribute(key: &str, found: &Value, reader: &mut Reader<'_>) -> Option<Attrib
         reader.problem("must have a key of 1 to 1024 characters");
         return None;
     }
-    let value = match found {
-        Value::String(text) if text.chars().count() <= LONGEST => {
-            Some(Attribute::Text(text.clone()))
+    Scalar::read(found, reader)
+}
+
+impl Kind for Scalar {
+    type Value = Attribute;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Attribute> {
+        let value = match found {
+            Value::String(text) if text.chars().count() <= LONGEST => {
+                Some(Attribute::Text(text.clone()))
+            }
+            Value::Bool(flag) => Some(Attribute::Flag(*flag)),
+            Value::Number(_) => {
+                integer(found).map(Attribute::Integer).or(found.as_f64().map(Attribute::Float))
+            }
+            _ => None,
+        };
+        if value.is_none() {
+            reader.wrong("a text of at most 1024 characters, a number, true or false", found);
         }
-        Value::Bool(flag) => Some(Attribute::Flag(*flag)),
-        Value::Number(_) => {
-            integer(found).map(Attribute::Integer).or(found.as_f64().map(Attribute::Float))
-        }
-        _ => None,
-    };
-    if value.is_none() {
-        reader.wrong("a text of at most 1024 characters, a number, true or false", found);
+        value
     }
-    value
+
+    fn write(value: &Attribute) -> Option<Value> {
+        Some(match value {
+            Attribute::Text(text) => json!(text),
+            Attribute::Integer(number) => json!(number),
+            Attribute::Float(number) => json!(number),
+            Attribute::Flag(flag) => json!(flag),
+        })
+    }
+
+    fn schema() -> Value {
+        json!({ "type": ["string", "number", "boolean"], "maxLength": LONGEST })
+    }
 }

@@ -37,9 +37,6 @@ const TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 
-/// Where nothing says what the service is called.
-const UNKNOWN_SERVICE: &str = "unknown_service:envoy";
-
 /// Fills in what the document leaves open. Returns whether hopspan is switched on.
 pub(super) fn fill(
     keys: &mut Document,
@@ -53,9 +50,6 @@ pub(super) fn fill(
     environment.protocol();
     environment.propagators(keys);
     environment.sampler(keys);
-    let name = &mut keys.service.value.name.value;
-    let cluster = Some(around.node_cluster.to_owned()).filter(|it| Text::<Anything>::allows(it));
-    *name = name.take().or(cluster).or(Some(UNKNOWN_SERVICE.to_owned()));
     environment.is_enabled()
 }
 

@@ -6,9 +6,13 @@ use super::headers::Headers;
 use super::kind::{Count, Flag, Kind, Maybe, Millis, MillisOrNone, OneOf, Setting, Share, Words};
 use super::list::{BaggageKeys, Each, ListOf};
 use super::reader::Reader;
+use super::routes::Routes;
 use super::rules::{Patterns, RULES, SamplingRule, TrustRule};
+use super::services::PeerService;
+use super::spans::Spans;
 use super::text::{Anything, Authority, ClusterName, HeaderName, HeaderValue, Path, Text};
 use hopspan_core::batch::Limits;
+use hopspan_core::config::Role;
 use hopspan_core::export;
 use hopspan_core::propagation::{self, Announce, Format};
 use hopspan_core::request::Direction;
@@ -24,6 +28,10 @@ group! {
     struct Document {
         /// Refuse the document for an unknown key, instead of a warning.
         strict: Flag = false,
+        /// Where this instance of the filter stands. downstream: among a listener's HTTP filters,
+        /// where it sees requests. upstream: among a cluster's, where it makes one CLIENT span of
+        /// each try; give it the configuration of the instance downstream, this key apart.
+        role: OneOf<Role> = Role::Downstream,
         /// What the listener is. auto: a gateway where Istio's node id says so (router~... or
         /// waypoint~...), else what the listener's traffic_direction says (none is a gateway).
         /// It is asked for each request whose answer depends on it; to set the key saves that.
@@ -39,9 +47,13 @@ group! {
         trust: Trust = Trust::default(),
         sampling: Sampling = Sampling::default(),
         routes: Routes = Routes::default(),
+        /// What the services at the other end are called: the service.peer.name of spans.
+        /// The first that fits counts.
+        services: Each<PeerService, 0, RULES> = Vec::new(),
         spans: Spans = Spans::default(),
         metrics: Metrics = Metrics::default(),
         response: Response = Response::default(),
+        access_log: AccessLog = AccessLog::default(),
         explain: Explain = Explain::default(),
     }
 }
@@ -49,14 +61,21 @@ group! {
 group! {
     /// The service beside the proxy, or the gateway itself: resource attributes service.*.
     struct Service {
-        /// Falls back to OTEL_SERVICE_NAME, to service.name in OTEL_RESOURCE_ATTRIBUTES, to the
-        /// cluster of the proxy's node, to unknown_service:envoy.
+        /// Falls back to OTEL_SERVICE_NAME, to service.name in OTEL_RESOURCE_ATTRIBUTES; in the
+        /// metadata of the proxy's node to the annotation
+        /// resource.opentelemetry.io/service.name, the labels service.istio.io/canonical-name,
+        /// app.kubernetes.io/name and app, to WORKLOAD_NAME; to the node's cluster, to
+        /// unknown_service:envoy.
         name: Text<Anything> = None,
-        /// A group of services, in which the name is unique.
+        /// A group of services, in which the name is unique. Falls back to the annotation
+        /// resource.opentelemetry.io/service.namespace, to NAMESPACE in Istio's node metadata.
         namespace: Text<Anything> = None,
-        /// The service's version.
+        /// The service's version. Falls back to the annotation
+        /// resource.opentelemetry.io/service.version, the labels app.kubernetes.io/version and
+        /// version.
         version: Text<Anything> = None,
-        /// What is different for each instance of the service.
+        /// What is different for each instance of the service. Falls back to the attributes
+        /// k8s.namespace.name, k8s.pod.name and k8s.container.name, with dots between them.
         instance_id: Text<Anything> = None,
     }
 }
@@ -202,16 +221,6 @@ group! {
 }
 
 group! {
-    /// The proxy's routes.
-    struct Routes {
-        /// Whether routes have settings of their own, in their metadata under hopspan: disabled
-        /// (true: no trace begins there and no span is made) and sampling_ratio (in the place of
-        /// sampling's rules and ratio). Each is asked for where it counts: one host call.
-        metadata: Flag = false,
-    }
-}
-
-group! {
     /// What clients are told of their trace, in headers of the response.
     struct Response {
         /// The name of a header that has the trace-id. None where there is no name.
@@ -225,20 +234,21 @@ group! {
 }
 
 group! {
+    /// What the proxy's own access log can tell of the trace.
+    struct AccessLog {
+        /// Whether the trace context is in the stream's filter state, as wasm.hopspan.trace_id,
+        /// wasm.hopspan.span_id and wasm.hopspan.trace_flags: three host calls a request. The
+        /// span is the outermost one that hopspan makes of the request.
+        filter_state: Flag = false,
+    }
+}
+
+group! {
     /// Finding out why a request was traced or not.
     struct Explain {
         /// A header by which a trusted caller asks. The response then has a header of the same
         /// name that says it.
         header: Text<HeaderName> = None,
-    }
-}
-
-group! {
-    /// What spans look like.
-    struct Spans {
-        /// server: the hop as the callee; client: as the caller; both: a client span below a
-        /// server span. auto: server on inbound, client on outbound listeners, both on gateways.
-        kind: OneOf<Option<Kinds>> = None,
     }
 }
 
@@ -261,6 +271,11 @@ impl Words for Option<Direction> {
         ("outbound", Some(Direction::Outbound)),
         ("gateway", Some(Direction::Gateway)),
     ];
+}
+
+impl Words for Role {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("downstream", Self::Downstream), ("upstream", Self::Upstream)];
 }
 
 impl Words for Direction {

@@ -41,10 +41,11 @@ impl<K: Kind> Setting<K> {
     /// Reads what stands under `key`, if anything does.
     #[inline(never)]
     pub(super) fn read(&mut self, key: &str, object: &Map<String, Value>, reader: &mut Reader<'_>) {
-        let Some(found) = object.get(key) else { return };
-        if let Some(value) = reader.at(key, |reader| K::read(found, reader)) {
+        let Some((found, parent)) = reader.find(key, object) else { return };
+        if let Some(value) = K::read(found, reader) {
             *self = Self { value, written: true };
         }
+        reader.leave(parent);
     }
 
     /// Writes it under `key`, if there is anything to write.
@@ -206,12 +207,8 @@ impl<T: Words> Kind for OneOf<T> {
     type Value = T;
 
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<T> {
-        let is = |(word, _): &&(&str, T)| found.as_str() == Some(*word);
-        if let Some((_, value)) = T::ALL.iter().find(is) {
-            return Some(*value);
-        }
-        reader.wrong(&alternatives(&mut T::ALL.iter().map(|(word, _)| *word)), found);
-        None
+        let word = |number| T::ALL.get(number).map(|(word, _): &(&str, T)| *word);
+        T::ALL.get(which(found, &word, reader)?).map(|(_, value)| *value)
     }
 
     fn write(value: &T) -> Option<Value> {
@@ -253,14 +250,27 @@ fn within(found: &Value, least: i64, most: i64, reader: &mut Reader<'_>) -> Opti
     number.and_then(|it| u64::try_from(it).ok())
 }
 
-/// `"a"`, `"a" or "b"`, `"a", "b" or "c"`
+/// The number of the word that was found.
 #[inline(never)]
-fn alternatives(words: &mut dyn DoubleEndedIterator<Item = &str>) -> String {
-    let last = words.next_back().map(|it| format!("\"{it}\"")).unwrap_or_default();
-    let mut others = String::new();
-    for word in words {
-        let comma = if others.is_empty() { "" } else { ", " };
-        others.push_str(&format!("{comma}\"{word}\""));
+fn which(
+    found: &Value,
+    word: &dyn Fn(usize) -> Option<&'static str>,
+    reader: &mut Reader<'_>,
+) -> Option<usize> {
+    // "a", "a" or "b", "a", "b" or "c"
+    let mut expected = String::new();
+    for number in 0.. {
+        let Some(known) = word(number) else { break };
+        if found.as_str() == Some(known) {
+            return Some(number);
+        }
+        let before = match (number, word(number.saturating_add(1))) {
+            (0, _) => "",
+            (_, Some(_)) => ", ",
+            (_, None) => " or ",
+        };
+        expected.push_str(&format!("{before}\"{known}\""));
     }
-    if others.is_empty() { last } else { format!("{others} or {last}") }
+    reader.wrong(&expected, found);
+    None
 }

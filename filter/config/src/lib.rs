@@ -18,21 +18,26 @@ mod attributes;
 mod list;
 mod group;
 mod rules;
+mod routes;
+mod services;
+mod spans;
 mod keys;
 mod settle;
 mod environment;
+mod node;
 mod key_values;
 mod nearest;
 
 pub use environment::VARIABLES;
 
-use hopspan_core::config::Config;
+use hopspan_core::config::{Config, Role};
 use hopspan_core::export::ClusterNaming;
 use hopspan_core::request::Direction;
 use keys::Document;
 use kind::Kind;
 use reader::{Reader, as_json};
 use serde_json::{Value, json};
+use services::PeerService;
 use std::fmt;
 
 /// Where a document is read: what else has a say.
@@ -41,6 +46,9 @@ pub struct Surroundings<'a> {
     pub node_id: &'a str,
     /// The cluster that the proxy's node belongs to.
     pub node_cluster: &'a str,
+    /// A text in the metadata of the proxy's node, by the keys that lead to it, NUL between
+    /// them: `LABELS`, `app`. Asked for one by one: what Istio writes there is large.
+    pub metadata: &'a dyn Fn(&str) -> Option<String>,
     /// A variable of the VM's environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -90,15 +98,17 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
     } else {
         warnings = reader.unknown_keys();
     }
-    let enabled = environment::fill(&mut keys, around, &mut warnings);
-    keys.reconcile(&mut reader, &mut warnings);
     let istio = Istio::of_node(around.node_id);
+    let enabled = environment::fill(&mut keys, around, &mut warnings);
+    node::fill(&mut keys, around, istio.is_some());
+    keys.reconcile(&mut reader, &mut warnings);
     if matches!(istio, Some(Istio::Router | Istio::Waypoint)) {
         keys.direction.value = keys.direction.value.or(Some(Direction::Gateway));
     }
     let effective = as_json(&Document::write(&keys).unwrap_or_default());
     let Document {
         strict: _,
+        role,
         direction,
         service,
         resource_attributes,
@@ -109,17 +119,24 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         mut trust,
         sampling,
         routes,
+        services,
         spans,
         metrics,
         response,
+        access_log,
         explain,
     } = keys;
     let direction = direction.value;
     let resource = service.value.resource(resource_attributes.value);
     let batch = batch.value.limits();
     settle::check_room(&resource, &batch, &mut reader);
-    let config = Config {
+    let kinds = spans.value.kind.value;
+    let mut propagation = propagation.value;
+    let baggage = std::mem::take(&mut propagation.baggage_attributes.value);
+    let spans = spans.value.settle(baggage, &mut reader, &mut warnings);
+    let mut config = Config {
         enabled,
+        role: role.value,
         direction,
         resource,
         collector: collector.value.collector(match istio {
@@ -128,20 +145,27 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         }),
         batch,
         retry: retry.value.retry(),
-        propagation: propagation.value.propagation(),
+        propagation: propagation.propagation(),
         egress: trust.value.egress(),
         trust: trust.value.policy(direction, istio == Some(Istio::Waypoint)),
         keep: sampling.value.keep(),
         sampling: sampling.value.settings(routes.value.metadata.value),
+        routes: routes.value.settings(),
+        services: services.value.into_iter().map(PeerService::service).collect(),
         is_istio: istio.is_some(),
         announce: metrics.value.announce_caller.value,
         response: response.value.settle(),
+        access_log: access_log.value.filter_state.value,
         explain: explain.value.header.value.map(|it| it.to_ascii_lowercase().into()),
-        kinds: spans.value.kind.value,
+        kinds,
+        spans,
         warnings,
         unknown_keys,
         effective,
     };
+    if config.role == Role::Upstream {
+        settle::upstream(&mut config);
+    }
     if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
 }
 
@@ -181,7 +205,7 @@ impl Istio {
 
 impl fmt::Debug for Surroundings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node_id, node_cluster, env: _ } = self;
+        let Self { node_id, node_cluster, metadata: _, env: _ } = self;
         write!(f, "Surroundings {{ node_id: {node_id:?}, node_cluster: {node_cluster:?} }}")
     }
 }

@@ -78,6 +78,12 @@ impl<K: Kind, const LEAST: usize, const MOST: usize> Kind for Each<K, LEAST, MOS
     }
 }
 
+/// Whether spans or resources have an attribute of themselves.
+#[inline(never)]
+pub(super) fn is_taken(key: &str) -> bool {
+    semconv::taken().any(|it| it == key)
+}
+
 impl Kind for BaggageKeys {
     type Value = Vec<Rc<str>>;
 
@@ -92,7 +98,7 @@ impl Kind for BaggageKeys {
                 Some(key) if keys.iter().any(|it| **it == *key) => {
                     reader.problem("is there twice".to_owned());
                 }
-                Some(key) if semconv::taken().any(|it| it == key) => {
+                Some(key) if is_taken(key) => {
                     let key = quoted(key);
                     reader.problem(format!("must not be {key}, an attribute that spans have"));
                 }

@@ -32,8 +32,26 @@ impl<'a> Reader<'a> {
     pub(super) fn at<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let parent = self.enter(key);
         let it = read(self);
-        self.path.truncate(parent);
+        self.leave(parent);
         it
+    }
+
+    /// What stands under `key`, and the length of the path before that was added, which is for
+    /// [`Reader::leave`]. In parts and not generic: every key has a reader of its own.
+    #[inline(never)]
+    pub(super) fn find<'v>(
+        &mut self,
+        key: &str,
+        object: &'v Map<String, Value>,
+    ) -> Option<(&'v Value, usize)> {
+        let found = object.get(key)?;
+        Some((found, self.enter(key)))
+    }
+
+    /// Takes the last key from the path.
+    #[inline(never)]
+    pub(super) fn leave(&mut self, parent: usize) {
+        self.path.truncate(parent);
     }
 
     /// Adds `key` to the path; returns the length that it had.
@@ -78,7 +96,7 @@ impl<'a> Reader<'a> {
     pub(super) fn at_number<T>(&mut self, number: usize, read: impl FnOnce(&mut Self) -> T) -> T {
         let parent = self.enter_number(number);
         let it = read(self);
-        self.path.truncate(parent);
+        self.leave(parent);
         it
     }
 

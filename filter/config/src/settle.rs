@@ -15,7 +15,8 @@ use hopspan_core::encode::{Resource, Value};
 use hopspan_core::export::{self, ClusterNaming};
 use hopspan_core::request::Direction;
 use hopspan_core::sampling::{TraceIdRatio, head};
-use hopspan_core::{config, keep, propagation, trust};
+use hopspan_core::span::Kinds;
+use hopspan_core::{config, keep, propagation, semconv, trust};
 use std::num::NonZeroU32;
 
 impl Document {
@@ -87,9 +88,9 @@ impl Service {
         let own = [name, namespace, version, instance_id].map(|it| it.value.clone());
         let own = OF_SERVICE.iter().zip(own).filter_map(|((key, _), value)| Some((*key, value?)));
         let sdk = [
-            ("telemetry.sdk.name", "hopspan".to_owned()),
-            ("telemetry.sdk.language", "rust".to_owned()),
-            ("telemetry.sdk.version", env!("CARGO_PKG_VERSION").to_owned()),
+            (semconv::TELEMETRY_SDK_NAME, "hopspan".to_owned()),
+            (semconv::TELEMETRY_SDK_LANGUAGE, "rust".to_owned()),
+            (semconv::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         ];
         let text = |(key, value): (&str, String)| (key.to_owned(), Value::Text(value));
         let attributes = own.map(text).chain(others).chain(sdk.map(text)).collect();
@@ -195,7 +196,7 @@ impl Propagation {
     }
 
     pub(super) fn propagation(self) -> propagation::Propagation {
-        let Self { extract, inject, clear, baggage_attributes } = self;
+        let Self { extract, inject, clear, baggage_attributes: _ } = self;
         let formats = inject.value.iter().filter_map(|it| match it {
             Injected::Format(format) => Some(*format),
             Injected::Preserve => None,
@@ -205,7 +206,6 @@ impl Propagation {
             preserve: inject.value.contains(&Injected::Preserve),
             extract: extract.value,
             clear: clear.value.into_iter().collect(),
-            baggage_attributes: baggage_attributes.value,
         }
     }
 }
@@ -275,6 +275,21 @@ impl Sampling {
             of_routes,
         }
     }
+}
+
+/// Turns what was written for requests into what holds for their tries.
+pub(super) fn upstream(config: &mut config::Config) {
+    config.direction = Some(Direction::Outbound);
+    config.kinds = Some(Kinds::One(semconv::Kind::Client));
+    // These are a matter of the request.
+    config.keep = keep::Policy::default();
+    config.response = config::Response::default();
+    config.access_log = false;
+    // A try must find what the request was sent on with.
+    let propagation = &mut config.propagation;
+    let written = propagation::Format::ALL.into_iter().filter(|it| propagation.inject.has(*it));
+    let unread: Vec<_> = written.filter(|it| !propagation.extract.contains(it)).collect();
+    propagation.extract.extend(unread);
 }
 
 /// Notes if what all requests say about their origin leaves them no room for spans.

@@ -3,20 +3,27 @@
 mod any_document;
 mod environment;
 mod formats;
+mod node;
 mod problems;
+mod routes;
 mod secrets;
+mod spans;
 
 use super::*;
 use hopspan_core::batch::Limits;
 use hopspan_core::config::Response;
+use hopspan_core::config::Role;
 use hopspan_core::encode::{Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
+use hopspan_core::peer::Services;
 use hopspan_core::propagation::{Announce, Format, Propagation};
+use hopspan_core::route;
 use hopspan_core::sampling::TraceIdRatio;
 use hopspan_core::sampling::head::Settings;
 use hopspan_core::semconv::Kind as SpanKind;
 use hopspan_core::span::Kinds;
+use hopspan_core::span::custom::From;
 use hopspan_core::trust::{Action, Egress, Policy};
 use std::time::Duration;
 
@@ -25,15 +32,36 @@ use std::time::Duration;
 struct Proxy<'a> {
     node_id: &'a str,
     node_cluster: &'a str,
+    /// By keys with a space between them.
+    metadata: &'a [(&'a str, &'a str)],
     env: &'a [(&'a str, &'a str)],
 }
 
 impl Proxy<'_> {
     fn read(&self, document: impl AsRef<[u8]>) -> Result<Config, String> {
-        let variable = |(_, value): &(&str, &str)| (*value).to_owned();
-        let env = |name: &str| self.env.iter().find(|(it, _)| *it == name).map(variable);
-        let around =
-            Surroundings { node_id: self.node_id, node_cluster: self.node_cluster, env: &env };
+        self.read_asking(document, |_| ())
+    }
+
+    /// The same; `asked` is shown what is read of the node's metadata.
+    fn read_asking(
+        &self,
+        document: impl AsRef<[u8]>,
+        asked: impl Fn(&str),
+    ) -> Result<Config, String> {
+        let find = |list: &[(&str, &str)], name: &str| {
+            list.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+        };
+        let metadata = |keys: &str| {
+            let keys = keys.replace('\0', " ");
+            asked(&keys);
+            find(self.metadata, &keys)
+        };
+        let around = Surroundings {
+            node_id: self.node_id,
+            node_cluster: self.node_cluster,
+            metadata: &metadata,
+            env: &|name| find(self.env, name),
+        };
         read(document.as_ref(), &around).map_err(|it| it.to_string())
     }
 
@@ -60,6 +88,7 @@ fn nothing_written_is_every_default() {
     for document in ["", " \r\n\t", "{}", "\n{}\n", "\u{feff}{}", r#"{"batch":{},"retry":{}}"#] {
         let Config {
             enabled,
+            role,
             direction,
             resource,
             collector,
@@ -73,26 +102,36 @@ fn nothing_written_is_every_default() {
             is_istio,
             announce,
             response,
+            access_log,
             explain,
             kinds,
+            spans,
             warnings,
             unknown_keys,
             effective,
+            routes,
+            services,
         } = Proxy::default().read(document).unwrap();
         assert!(enabled);
+        assert_eq!(role, Role::Downstream, "{document:?}");
         assert_eq!((direction, collector, kinds), (None, None, None), "{document:?}");
         assert_eq!((batch, retry), (Limits::default(), Retry::default()), "{document:?}");
         assert_eq!(propagation, Propagation::default(), "{document:?}");
         assert_eq!((trust, egress), (Policy::default(), Egress::default()), "{document:?}");
         assert_eq!((sampling, keep), (Settings::default(), Keep::default()), "{document:?}");
         assert_eq!((is_istio, announce, explain), (false, Announce::Auto, None), "{document:?}");
-        assert_eq!(response, Response::default(), "{document:?}");
+        assert_eq!((response, access_log), (Response::default(), false), "{document:?}");
+        // Which say themselves what they are.
+        let debug = |it: &hopspan_core::span::Settings| format!("{it:?}");
+        assert_eq!(debug(&spans), debug(&Default::default()), "{document:?}");
+        let learns = route::Settings { max_learned: 200, ..route::Settings::default() };
+        assert_eq!((routes, services), (learns, Services::default()), "{document:?}");
         assert_eq!((warnings, unknown_keys), (vec![], 0), "{document:?}");
         assert_eq!(attribute(&resource, "service.name"), text("unknown_service:envoy"));
         assert_eq!(
             effective,
             concat!(
-                r#"{"batch":{"max_export_batch_bytes":1048576,"max_export_batch_size":512,"#,
+                r#"{"access_log":{"filter_state":false},"batch":{"max_export_batch_bytes":1048576,"max_export_batch_size":512,"#,
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
                 r#""schedule_delay_ms":1000},"collector":{"headers":{},"#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
@@ -102,9 +141,12 @@ fn nothing_written_is_every_default() {
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
                 r#""response":{"server_timing":false,"traceresponse":false},"#,
                 r#""retry":{"enabled":true,"initial_backoff_ms":1000,"max_backoff_ms":30000,"#,
-                r#""max_elapsed_ms":120000},"routes":{"metadata":false},"sampling":{"force":{},"#,
+                r#""max_elapsed_ms":120000},"role":"downstream","routes":{"learn":true,"max":200,"metadata":false,"#,
+                r#""patterns":[]},"sampling":{"force":{},"#,
                 r#""keep":{"errors":false},"ratio":1.0,"rules":[],"skip_health_checks":true},"#,
-                r#""service":{"name":"unknown_service:envoy"},"spans":{"kind":"auto"},"#,
+                r#""service":{"name":"unknown_service:envoy"},"services":[],"spans":{"attribute_count_limit":128,"#,
+                r#""attribute_value_length_limit":1024,"attributes":[],"kind":"auto","#,
+                r#""name":"{method} {route}","redact":{"mode":"mask","path":"raw","query":"all"}},"#,
                 r#""strict":false,"trust":{"default":"auto","rules":[],"strip_on_egress":{}}}"#
             )
         );
@@ -141,6 +183,7 @@ fn every_key_reaches_its_setting() {
             "trust": {"default": "restart"},
             "sampling": {"ratio": 0.25},
             "spans": {"kind": "client"},
+            "access_log": {"filter_state": true},
             "metrics": {"to": []}
         }"#,
         )
@@ -195,12 +238,15 @@ fn every_key_reaches_its_setting() {
         inject: [Format::B3, Format::Datadog].into_iter().collect(),
         preserve: false,
         clear: [Format::Jaeger].into_iter().collect(),
-        baggage_attributes: vec!["user.id".into()],
     };
     assert_eq!(config.propagation, propagation);
     assert_eq!(config.trust, Policy::always(Action::Restart));
     assert_eq!(config.sampling.ratio, TraceIdRatio::new(0.25).unwrap());
     assert_eq!(config.kinds, Some(Kinds::One(SpanKind::Client)));
+    let [chosen] = &config.spans.custom[..] else { panic!("one attribute") };
+    assert_eq!((&*chosen.key, &*chosen.name), ("user.id", "user.id"));
+    assert!(matches!(chosen.from, From::Baggage), "a key of baggage is an attribute, too");
+    assert!(config.access_log);
     assert_eq!((config.warnings, config.unknown_keys), (vec![], 0));
 }
 

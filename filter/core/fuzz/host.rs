@@ -22,6 +22,10 @@ impl Stream for Host<'_> {
         self.next()
     }
 
+    fn property(&mut self, _: &str) -> Option<Vec<u8>> {
+        self.next()
+    }
+
     fn request_header(&mut self, _: &str) -> Option<Vec<u8>> {
         self.next()
     }
@@ -36,6 +40,10 @@ impl Stream for Host<'_> {
 
     fn response_trailer(&mut self, _: &str) -> Option<Vec<u8>> {
         self.next()
+    }
+
+    fn leave(&mut self, _: &str, _: &[u8]) -> bool {
+        self.next().is_some()
     }
 }
 

@@ -7,11 +7,13 @@ use crate::batch::Limits;
 use crate::encode::Resource;
 use crate::export::{Collector, Retry};
 use crate::keep;
+use crate::peer::Services;
 use crate::propagation::{Announce, Edit, Propagation};
 use crate::request::{Direction, Headers};
+use crate::route;
 use crate::sampling::head::{Force, Settings};
 use crate::semconv::Kind;
-use crate::span::Kinds;
+use crate::span::{self, Kinds};
 use crate::trust::{Egress, Policy};
 use std::rc::Rc;
 
@@ -20,6 +22,8 @@ use std::rc::Rc;
 pub struct Config {
     /// `false` where `OTEL_SDK_DISABLED` says so: trace context passes untouched.
     pub enabled: bool,
+    /// Where the filter stands.
+    pub role: Role,
     /// What the listeners are; `None` asks each request's listener.
     pub direction: Option<Direction>,
     /// What all spans have in common.
@@ -40,22 +44,40 @@ pub struct Config {
     pub sampling: Settings,
     /// What is recorded afterwards.
     pub keep: keep::Policy,
+    /// Which routes there are.
+    pub routes: route::Settings,
+    /// What the services at the other end are called.
+    pub services: Services,
     /// Whether Istio's control plane gave the clusters their names, which say where they lead.
     pub is_istio: bool,
     /// Whether the next hop is told who calls.
     pub announce: Announce,
     /// What clients are told of their trace.
     pub response: Response,
+    /// Whether the proxy's access log can tell the trace.
+    pub access_log: bool,
     /// The header, in lower case, by which a trusted caller asks why.
     pub explain: Option<Rc<str>>,
     /// Which spans a hop makes; `None` goes by direction.
     pub kinds: Option<Kinds>,
+    /// What spans look like.
+    pub spans: span::Settings,
     /// What is odd, but refuses nothing: one line each, no secrets.
     pub warnings: Vec<String>,
     /// How many keys of the document are none of hopspan's.
     pub unknown_keys: usize,
     /// The whole effective configuration as one line of JSON, secrets masked.
     pub effective: String,
+}
+
+/// Where an instance of the filter stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Role {
+    /// Among the HTTP filters of a listener: it sees requests.
+    #[default]
+    Downstream,
+    /// Among the HTTP filters of a cluster: it sees tries.
+    Upstream,
 }
 
 /// What clients are told of their trace, in headers of the response.

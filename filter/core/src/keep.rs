@@ -10,7 +10,7 @@ pub use traceresponse::Traceresponse;
 
 use crate::id::TraceId;
 use crate::sampling::Reason;
-use crate::semconv::grpc::GrpcStatus;
+use crate::semconv::rpc::Status;
 use crate::semconv::{Kind, Outcome, http};
 use crate::shared::{Shared, Table, Updated};
 use crate::time::Monotonic;
@@ -59,7 +59,7 @@ impl Policy {
     pub fn at_response_headers(
         &self,
         status: Option<u16>,
-        grpc_status: Option<GrpcStatus>,
+        grpc_status: Option<Status>,
         elapsed: Duration,
     ) -> Option<Reason> {
         let failed = match grpc_status {

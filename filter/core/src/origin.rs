@@ -6,9 +6,7 @@ use crate::context::{Decision, Outgoing, Remote, SpanContext, TraceFlags};
 use crate::id::{Generator, SpanId};
 use crate::matching::candidate::Candidate;
 use crate::propagation::invalid::Invalid;
-use crate::propagation::{
-    Announce, Edit, Extracted, Format, Propagation, announcement, baggage, tracestate,
-};
+use crate::propagation::{Announce, Edit, Extracted, Format, announcement, tracestate};
 use crate::request::{Direction, Stream};
 use crate::sampling::head::{By, Dice, Sampler, Verdict, Wishes};
 use crate::sampling::probability::OtMember;
@@ -17,7 +15,6 @@ use crate::stats::{Stat, Stats};
 use crate::time::Monotonic;
 use crate::trust::Action;
 use std::borrow::Cow;
-use std::rc::Rc;
 
 /// The beginning of a hop.
 #[derive(Debug)]
@@ -159,21 +156,9 @@ impl<'a> Origin<'a> {
         self.abandoned.iter().chain(&self.conflicts).filter_map(link).collect()
     }
 
-    /// What the span tells of the baggage; that of an abandoned trace is not read.
-    pub fn baggage<S>(
-        &self,
-        request: &Candidate<'_, S>,
-        propagation: &Propagation,
-    ) -> Vec<(Rc<str>, Vec<u8>)> {
-        let mut told = Vec::new();
-        let keys = &propagation.baggage_attributes;
-        if !keys.is_empty() && request.fields.baggage.is_present() && self.action != Action::Restart
-        {
-            baggage::read(request.headers, keys, |key, value| {
-                told.push((Rc::clone(key), value));
-            });
-        }
-        told
+    /// Whether the span may tell of the baggage: not of an abandoned trace's.
+    pub fn reads_baggage(&self) -> bool {
+        self.action != Action::Restart
     }
 }
 

@@ -65,8 +65,6 @@ pub struct Propagation {
     pub preserve: bool,
     /// Removed on the way out.
     pub clear: Formats,
-    /// Keys of baggage that are copied to spans.
-    pub baggage_attributes: Vec<Rc<str>>,
 }
 
 /// When the next hop is told who calls.
@@ -266,7 +264,6 @@ impl Default for Propagation {
             inject: Formats::of(Format::TraceContext),
             preserve: true,
             clear: Formats::default(),
-            baggage_attributes: Vec::new(),
         }
     }
 }

@@ -86,12 +86,34 @@ pub enum Fact {
     PeerUriSan,
     /// The first DNS name of them.
     PeerDnsSan,
+    /// Version of TLS on the client's connection: `TLSv1.3`, ...; absent without TLS.
+    DownstreamTls,
+    /// How long the last attempt waited for a connection: nanoseconds.
+    PoolReady,
+    /// Version of TLS on the connection to the upstream.
+    UpstreamTls,
+    /// The first URI of the subject alternative names in the upstream's certificate.
+    UpstreamUriSan,
+    /// The first DNS name of them.
+    UpstreamDnsSan,
+    /// Why the transport of the connection to the upstream failed; empty if it did not.
+    TransportFailure,
+    /// `hopspan.span_name` in the metadata of the proxy's route.
+    RouteSpanName,
+    /// `hopspan.route` there.
+    RouteTemplate,
 }
 
 /// The host's side of one stream: what can be asked while it handles that stream.
 pub trait Stream {
+    /// Has the facts that the end of a recorded request asks for come all at once, where the
+    /// host can do that; each is then asked for by [`Stream::fact`] all the same.
+    fn gather(&mut self) {}
     /// One fact, in the host's own wire form: text as it is, integers as 8 bytes, little endian.
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>>;
+    /// A property by its path, whose parts are joined by NUL bytes, in the host's own wire
+    /// form; `None` where the host has none. Each costs a host call.
+    fn property(&mut self, path: &str) -> Option<Vec<u8>>;
     /// The first request header of this name, as it stands now.
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>>;
     /// All request headers in the form that [`Headers::new`] reads, as they stand now; `None`
@@ -102,6 +124,8 @@ pub trait Stream {
     fn response_headers(&mut self) -> Option<Vec<u8>>;
     /// The first response trailer of this name.
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>>;
+    /// Leaves a text by this name to whoever logs the stream. Returns whether the host took it.
+    fn leave(&mut self, name: &str, text: &[u8]) -> bool;
 }
 
 // === impl Direction ===
@@ -160,6 +184,7 @@ pub struct Iter<'a>(Headers<'a>);
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let ([a, b, c, d, e, f, g, h], lengths) = self.0.lengths.split_first()?;
         let name = self.string([*a, *b, *c, *d])?;
@@ -170,6 +195,7 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
+    #[inline(always)]
     fn string(&mut self, length: [u8; 4]) -> Option<&'a [u8]> {
         let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
         let (string, rest) = self.0.strings.split_at_checked(length)?;

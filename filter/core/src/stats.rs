@@ -1,5 +1,6 @@
 //! hopspan's own counters and gauges: their names are part of the public interface.
 
+use crate::redact::Place;
 use std::borrow::Cow;
 
 /// How a stat moves.
@@ -90,7 +91,12 @@ stats! {
     SamplingKept Counter "hopspan.sampling.kept" "Requests that were not sampled and kept afterwards."
     KeepForgotten Counter "hopspan.sampling.forgotten" "Traces, or minutes of a route, that had to make room in the table that workers share: others may not hear of them."
     ConfigUnknownKeys Level "hopspan.config.unknown_keys" "Keys of the running configuration that this version does not know."
-    Redactions Counter "hopspan.redactions" "Values that were masked in spans."
+    RedactionsQuery Counter "hopspan.redactions.kind=.=query;.;" "Values of queries that were replaced as spans.redact says."
+    RedactionsUserinfo Counter "hopspan.redactions.kind=.=userinfo;.;" "Users and passwords before a host that were replaced."
+    RedactionsPath Counter "hopspan.redactions.kind=.=path;.;" "Parameters in paths, such as ;jsessionid=, that were replaced."
+    RedactionsHeader Counter "hopspan.redactions.kind=.=header;.;" "Headers in spans.attributes that were replaced because of their names."
+    RedactionsBaggage Counter "hopspan.redactions.kind=.=baggage;.;" "Members of baggage that were replaced because of their names."
+    RedactionsProperty Counter "hopspan.redactions.kind=.=property;.;" "Properties of the proxy that were replaced because of their names."
     NativeTracing Counter "hopspan.native_tracing" "Requests, of the first on each worker, whose traceparent the proxy's own tracer overwrote."
     Degraded Counter "hopspan.degraded" "Host calls that failed where they should not; the request went through."
 }
@@ -102,6 +108,18 @@ const SERVICE: &str = "{service}";
 const SERVICE_LIMIT: usize = 100;
 
 impl Stat {
+    /// Where secrets that were replaced are counted.
+    pub fn of_redactions(place: Place) -> Self {
+        match place {
+            Place::Query => Self::RedactionsQuery,
+            Place::Userinfo => Self::RedactionsUserinfo,
+            Place::Path => Self::RedactionsPath,
+            Place::Header => Self::RedactionsHeader,
+            Place::Baggage => Self::RedactionsBaggage,
+            Place::Property => Self::RedactionsProperty,
+        }
+    }
+
     /// The name under which the host knows it for one service.
     ///
     /// Of the service only letters, digits, `_`, `-` and `.` stay, others become `_`, and a
@@ -191,6 +209,14 @@ mod tests {
         }
         assert_eq!(Stat::ContextMissing.name_for(&"x".repeat(999)).len(), 137, "cut");
         assert_eq!(Stat::SpansCreated.name_for("shop"), "hopspan.spans.created");
+    }
+
+    #[test]
+    fn each_place_has_redactions_of_its_own() {
+        for place in Place::ALL {
+            let name = format!("hopspan.redactions.kind=.={place:?};.;").to_lowercase();
+            assert_eq!(Stat::of_redactions(place).name(), name);
+        }
     }
 
     #[test]

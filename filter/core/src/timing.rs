@@ -16,21 +16,30 @@
 //! own work then, and must not be taken for the client's. The price is that at most 1 ms of
 //! waiting for a quick client is counted as the proxy's, where bodies are buffered.
 //!
+//! The other parts are differences of the same moments, and one that the host knows: how long the
+//! last attempt waited for a connection, which is part of the proxy time.
+//!
 //! No attempt: all of tRe - tQ. An attempt but no B: unknown. Several attempts: B is the
 //! last one's, so earlier tries and back-off are in the result: an upper bound.
 
 use crate::time::Monotonic;
 use std::time::Duration;
 
-/// The moments of a stream that the filter sees itself.
-#[derive(Clone, Copy, Debug)]
+/// What the filter sees itself of a stream: moments and sizes.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Marks {
     /// The request's headers reached the filter.
     pub started: Monotonic,
     /// The last of the request reached the filter; `None` if it never did.
     pub request_end: Option<Monotonic>,
+    /// The response's headers reached the filter; `None` if they never did.
+    pub response_start: Option<Monotonic>,
     /// The last of the response reached the filter; `None` if it never did.
     pub response_end: Option<Monotonic>,
+    /// Bytes of the request's body that passed.
+    pub request_bytes: u64,
+    /// Bytes of the response's body that passed.
+    pub response_bytes: u64,
 }
 
 /// Where the time of a request went. What is unknown is `None`, never a guess.
@@ -44,6 +53,12 @@ pub struct Breakdown {
     pub upstream: Option<Duration>,
     /// When the first byte went upstream, in the last attempt.
     pub upstream_started: Option<Monotonic>,
+    /// From the request's headers to its end; `None` if they were all of it.
+    pub request_receive: Option<Duration>,
+    /// From the request's headers to those of the response.
+    pub first_byte: Option<Duration>,
+    /// From the response's headers to the end of the stream.
+    pub response_send: Option<Duration>,
 }
 
 /// Below this, receiving the request was the proxy's work rather than the client's delay.
@@ -52,30 +67,50 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const MARGIN: Duration = Duration::from_micros(50);
 
 impl Marks {
-    /// Takes the time apart. `attempts` is `None` where the host cannot tell.
-    pub fn breakdown(&self, attempts: Option<u64>, backend: Option<Duration>) -> Breakdown {
+    /// Takes the time apart of a stream that ended at `end`. `attempts` is `None` where the host
+    /// cannot tell.
+    pub fn breakdown(
+        &self,
+        attempts: Option<u64>,
+        backend: Option<Duration>,
+        end: Monotonic,
+    ) -> Breakdown {
+        let received = self.request_end.map(|it| it.since(self.started));
+        let parts = Breakdown {
+            request_receive: received.filter(|it| !it.is_zero()),
+            first_byte: self.response_start.map(|it| it.since(self.started)),
+            response_send: self.response_start.map(|it| end.since(it)),
+            ..Breakdown::default()
+        };
         let Some(response_end) = self.response_end else {
-            return Breakdown { upstream: backend, ..Breakdown::default() };
+            return Breakdown { upstream: backend, ..parts };
         };
         let whole = response_end.since(self.started);
         match (attempts, backend) {
-            (Some(0), _) => Breakdown { proxy: Some(whole), ..Breakdown::default() },
-            (_, None) => Breakdown::default(),
+            (Some(0), _) => Breakdown { proxy: Some(whole), ..parts },
+            (_, None) => parts,
             (_, Some(backend)) => {
                 let first_byte_out = whole.saturating_sub(backend);
-                let received = self.request_end.map(|end| end.since(self.started));
-                let waited = received
-                    .filter(|it| *it >= SHORTEST_WAIT)
-                    .filter(|it| first_byte_out >= it.saturating_add(MARGIN))
-                    .unwrap_or_default();
+                let waited = self.waited(first_byte_out);
                 Breakdown {
                     proxy: Some(first_byte_out.saturating_sub(waited)),
                     upper_bound: attempts != Some(1),
                     upstream: Some(backend),
                     upstream_started: Some(self.started.plus(first_byte_out)),
+                    ..parts
                 }
             }
         }
+    }
+
+    /// How long the proxy waited for a slow client, if no byte went upstream before the time
+    /// `first_byte_out` after the beginning.
+    pub fn waited(&self, first_byte_out: Duration) -> Duration {
+        let received = self.request_end.map(|it| it.since(self.started));
+        received
+            .filter(|it| *it >= SHORTEST_WAIT)
+            .filter(|it| first_byte_out >= it.saturating_add(MARGIN))
+            .unwrap_or_default()
     }
 }
 
@@ -100,8 +135,36 @@ mod tests {
             started: Monotonic(7),
             request_end: at(request_end),
             response_end: at(response_end),
+            ..Marks::default()
         }
-        .breakdown(attempts, backend.map(us))
+        .breakdown(
+            attempts,
+            backend.map(us),
+            Monotonic(7).plus(us(response_end.unwrap_or(0))),
+        )
+    }
+
+    #[test]
+    fn the_other_parts_are_known_as_far_as_their_moments_are() {
+        let at = |n: u64| Monotonic(7).plus(us(n));
+        let marks = Marks { started: at(0), ..Marks::default() };
+        let parts = |marks: Marks| {
+            let it = marks.breakdown(Some(1), None, at(900));
+            [it.request_receive, it.first_byte, it.response_send]
+                .map(|it| it.map(|it| it.as_micros()))
+        };
+        for (why, marks, want) in [
+            ("nothing happened", marks, [None, None, None]),
+            ("headers were all", Marks { request_end: Some(at(0)), ..marks }, [None, None, None]),
+            ("a body", Marks { request_end: Some(at(80)), ..marks }, [Some(80), None, None]),
+            (
+                "an answer",
+                Marks { response_start: Some(at(200)), ..marks },
+                [None, Some(200), Some(700)],
+            ),
+        ] {
+            assert_eq!(parts(marks), want, "{why}");
+        }
     }
 
     #[test]

@@ -8,10 +8,13 @@
 //! on, and at the end, which writes the span into the queue. Everything else is about
 //! getting the queue to the collector.
 
+mod access_log;
 mod native_tracing;
 mod keep;
 mod exporting;
+pub mod tries;
 
+use crate::attempt::Tried;
 use crate::batch::{Priority, Queue};
 use crate::config::Config;
 use crate::context::SpanContext;
@@ -26,13 +29,16 @@ use crate::origin::Origin;
 use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
+use crate::route::Routes;
 use crate::sampling::head::{By, Sampler};
-use crate::semconv::grpc;
+use crate::semconv::piece::Piece;
+use crate::semconv::rpc::Protocol;
 use crate::semconv::{Kind, Outcome};
 use crate::shared::Shared;
 use crate::span::Kinds;
+use crate::span::about::About;
 use crate::span::active::{ActiveSpan, Recording, RequestText, State, Waiting};
-use crate::span::exchange::Side;
+use crate::span::exchange::{Place, Side};
 use crate::span::hop::Hop;
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
@@ -55,6 +61,7 @@ pub struct Tracer {
     config: Config,
     sampler: Sampler,
     kept: Kept,
+    routes: Routes,
     exporter: Option<Exporter>,
     /// hopspan's own counters, for the adapter to hand to the host.
     pub stats: Stats,
@@ -79,6 +86,7 @@ impl Tracer {
         Self {
             sampler: Sampler::new(&config.sampling),
             kept: Kept::new(),
+            routes: Routes::new(config.routes.clone()),
             exporter,
             stats: Stats::default(),
             notices: Vec::new(),
@@ -123,7 +131,7 @@ impl Tracer {
         ids: &mut Generator,
         is_explained: bool,
     ) -> (Started, Option<Vec<u8>>) {
-        let Self { config, sampler, stats, exporter, .. } = self;
+        let Self { config, sampler, routes, stats, exporter, .. } = self;
         if !config.enabled {
             return (Started::default(), None);
         }
@@ -162,39 +170,51 @@ impl Tracer {
         });
         let SpanContext { trace_id, span_id, flags, ref tracestate } = origin.outgoing.context;
         let tells = config.response.is_any() && !passes;
+        let is_logged = config.access_log && !passes;
         let may_be_written = origin.verdict.sampled || may_be_kept;
-        let outer_id = if tells || may_be_written { ids.span_id() } else { span_id };
+        let is_seen = tells || is_logged;
+        let outer_id = if is_seen || may_be_written { ids.span_id() } else { span_id };
         let mut told = Vec::new();
         if let (Some(name), Some(line)) = (asked, &line) {
             told.push(Edit::AddChosen(Rc::clone(name), line.clone()));
         }
+        // Others are shown the span that stands for the whole hop.
+        let has_two = is_seen && config.kinds_on(request.direction()) == Kinds::Both;
+        let child_id = if has_two { outer_id } else { span_id };
         if tells {
-            let has_two = config.kinds_on(request.direction()) == Kinds::Both;
-            let child_id = if has_two { outer_id } else { span_id };
             config.response.tell(Traceresponse { trace_id, child_id, flags }, &mut told);
         }
         let marks = Marks::begin(head.now, head.end_of_stream);
         let state = if exporter.is_none() {
             State::Passing
         } else if origin.verdict.sampled {
+            let may_speak =
+                fields.is_forwarded() && config.trust.action(&mut request) == Action::Continue;
+            let spans = &config.spans;
+            let mut text = RequestText::keep(&fields, tracestate, may_speak, spans);
+            let reads_baggage = origin.reads_baggage();
             State::Recording(Box::new(Recording {
                 outer_id,
                 parent: origin.parent,
                 links: origin.links(),
                 reason: origin.verdict.reason,
-                baggage: origin.baggage(&request, &config.propagation),
+                custom: spans.at_request(head.headers, reads_baggage, &mut text.redacted),
                 marks,
                 measured: true,
                 direction: request.known_direction(),
-                request: RequestText::keep(&fields, tracestate),
+                route: routes.seek(fields.method, fields.path),
+                request: text,
+                piece: Piece::default(),
             }))
         } else if may_be_kept {
+            let rpc = Protocol::of(&fields);
             State::Waiting(Waiting {
                 outer_id,
                 parent: origin.parent,
                 marks,
                 direction: request.known_direction(),
-                is_grpc: grpc::is_call(fields.content_type),
+                rpc,
+                ends_in_trailers: rpc == Some(Protocol::Grpc),
                 caller_asks: origin.is_announced,
                 went_well: false,
                 reason: None,
@@ -205,6 +225,9 @@ impl Tracer {
         let is_ours = !is_stripped && !passes;
         let announced = origin.outgoing.announcement.is_some();
         let span = ActiveSpan { trace_id, span_id, flags, is_ours, announced, told, state };
+        if is_logged && !access_log::tell(trace_id, child_id, flags, host) {
+            stats.count(Stat::Degraded);
+        }
         (Started { span: Some(span), edits }, line)
     }
 
@@ -217,24 +240,37 @@ impl Tracer {
         host: &mut (impl Stream + Shared),
         now: impl FnOnce() -> Now,
     ) -> bool {
-        self.look_for_native_tracing(&span, host);
+        self.finish_tried(span, Tried::default(), host, now)
+    }
+
+    /// The same, with what was seen of the request's tries.
+    pub fn finish_tried(
+        &mut self,
+        span: ActiveSpan,
+        tried: Tried,
+        host: &mut (impl Stream + Shared),
+        now: impl FnOnce() -> Now,
+    ) -> bool {
+        let on_wire = tried.on_wire().unwrap_or(span.span_id);
+        self.look_for_native_tracing(&span, on_wire, host);
         let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
         // One look at the calendar is enough: it began as long ago as it lasted.
         let hop = |now: Now, recording: Recording| {
             let start = now.wall.minus(now.mono.since(recording.marks.started));
-            Hop { trace_id, span_id, flags, start, recording }
+            Hop { trace_id, span_id, flags, start, ended: now.mono, recording }
         };
         match state {
             State::Passing => false,
             State::Recording(recording) => {
                 let now = now();
-                self.record(hop(now, *recording), true, host, now.mono)
+                self.record(hop(now, *recording), true, tried, host)
             }
             State::Waiting(waiting) => match self.may_be_worth_keeping(&waiting, host, now) {
                 Some(now) => {
                     let headers = host.request_headers().unwrap_or_default();
-                    let recording = waiting.recording(Headers::new(&headers));
-                    self.record(hop(now, recording), false, host, now.mono)
+                    let headers = Headers::new(&headers);
+                    let recording = waiting.recording(headers, &self.routes, &self.config.spans);
+                    self.record(hop(now, recording), false, Tried::default(), host)
                 }
                 None => false,
             },
@@ -257,7 +293,9 @@ impl Tracer {
         let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
         let (mut recording, is_sampled) = match state {
             State::Passing => return false,
-            State::Waiting(waiting) => (waiting.recording(headers), false),
+            State::Waiting(waiting) => {
+                (waiting.recording(headers, &self.routes, &self.config.spans), false)
+            }
             State::Recording(recording) => (*recording, true),
         };
         let duration = |fact| host.fact(fact).as_deref().and_then(integer);
@@ -265,10 +303,10 @@ impl Tracer {
         let lasted = lasted.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
         let start = began.and_then(|it| u64::try_from(it).ok()).map_or(now.wall, UnixNanos);
         let started = Monotonic(now.mono.0.saturating_sub(lasted));
-        recording.marks = Marks { started, request_end: None, response_end: Some(now.mono) };
+        recording.marks = Marks { started, response_end: Some(now.mono), ..Marks::default() };
         recording.measured = false;
-        let hop = Hop { trace_id, span_id, flags, start, recording };
-        self.record(hop, is_sampled, host, now.mono)
+        let hop = Hop { trace_id, span_id, flags, start, ended: now.mono, recording };
+        self.record(hop, is_sampled, Tried::default(), host)
     }
 
     /// Writes a hop out; one that was not sampled only if it is worth it.
@@ -276,38 +314,68 @@ impl Tracer {
         &mut self,
         mut hop: Hop,
         is_sampled: bool,
+        tried: Tried,
         host: &mut (impl Stream + Shared),
-        now: Monotonic,
     ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
         let kinds = self.config.kinds_on(Direction::ask(&mut hop.recording.direction, host));
+        let sought = std::mem::take(&mut hop.recording.route);
         let mut exchange = hop.exchange(kinds, host);
         if !is_sampled {
-            let elapsed = now.since(hop.recording.marks.started);
-            let worth = || self.config.keep.at_end(&exchange.outcome(Kind::Server), elapsed);
+            let elapsed = hop.ended.since(hop.recording.marks.started);
+            let outcome = || exchange.outcome(Kind::Server, Place::Only);
+            let worth = || self.config.keep.at_end(&outcome(), elapsed);
             let Some(reason) = exchange.reason.or_else(worth) else { return false };
             exchange.reason = Some(reason);
             self.stats.count(Stat::SamplingKept);
         }
-        let redacted = hop.recording.request.redacted;
-        self.stats.add(Stat::Redactions, i64::try_from(redacted).unwrap_or(i64::MAX));
-        for (kind, outermost) in match kinds {
-            Kinds::One(kind) => [Some((kind, true)), None],
-            Kinds::Both if exchange.attempts == Some(0) => [Some((Kind::Server, true)), None],
-            Kinds::Both => [Some((Kind::Server, true)), Some((Kind::Client, false))],
+        let Config { spans: settings, resource, services, .. } = &self.config;
+        exchange.about = About::of(&exchange, sought, &mut self.routes, services, host);
+        let mut redacted = hop.recording.request.redacted;
+        exchange.custom_at_end = settings.at_end(host, &mut redacted);
+        for (place, count) in redacted.iter() {
+            self.stats.add(Stat::of_redactions(place), count.into());
         }
-        .into_iter()
-        .flatten()
-        {
-            let outcome = exchange.outcome(kind);
-            let span = hop.span(kinds, kind, &exchange, &outcome, now);
+        let name = exchange.name(&settings.name, resource.service_name()).into_owned();
+        tried.tell(&mut exchange, &hop.recording.marks);
+        let tries = tried.tries();
+        let (server, client) = (Kind::Server, Kind::Client);
+        let mut planned = Vec::with_capacity(2);
+        match kinds {
+            // Each try is a client's span.
+            Kinds::One(Kind::Client) if tries.is_some() => {}
+            _ if tries.is_some() => planned.push((server, Place::Outer, None)),
+            Kinds::One(kind) => planned.push((kind, Place::Only, None)),
+            Kinds::Both if exchange.attempts == Some(0) => {
+                planned.push((server, Place::Only, None))
+            }
+            Kinds::Both => {
+                planned.extend([(server, Place::Outer, None), (client, Place::Inner, None)]);
+            }
+        }
+        if let Some(request) = tries {
+            planned
+                .extend(request.places(kinds).map(|(number, place)| (client, place, Some(number))));
+        }
+        for (kind, place, number) in planned {
+            let a_try = tries.zip(number);
+            if let Some((request, number)) = a_try {
+                request.narrow(number, &mut exchange);
+            }
+            let outcome = exchange.outcome(kind, place);
+            let mut span = hop.span(kinds, kind, &exchange, &name, &outcome);
+            if let Some((request, number)) = a_try {
+                request.of_try(number, &hop, &mut span);
+            }
             let priority = match outcome {
                 Outcome::Fine => Priority::Normal,
                 Outcome::Failed(_) => Priority::High,
             };
-            let side = Side { exchange: &exchange, kind, outermost, outcome: &outcome };
-            exporter.push(priority, &mut self.stats, |out| otlp::write_span(&span, &side, out));
+            let side = Side { exchange: &exchange, kind, place, outcome: &outcome };
+            exporter.push(priority, &mut self.stats, |out| {
+                otlp::write_span(&span, &side, settings.limits, out)
+            });
         }
-        exporter.is_ready(now)
+        exporter.is_ready(hop.ended)
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Direction {
 /// The choices of a test. Everything else is the same in every test.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    /// What the proxy says of itself.
+    pub(crate) node: Value,
     /// `traffic_direction` of the listener.
     pub(crate) direction: Direction,
     /// hopspan's configuration; `None` leaves the filter out.
@@ -61,10 +63,16 @@ pub(crate) struct Setup {
     pub(crate) before: Vec<Value>,
     /// HTTP filters between hopspan and the router.
     pub(crate) after: Vec<Value>,
+    /// The router's configuration.
+    pub(crate) router: Value,
     /// Envoy's own tracing.
     pub(crate) native_tracing: Option<Value>,
+    /// What else the connection manager of the listener is told, or told otherwise.
+    pub(crate) manager: serde_json::Map<String, Value>,
     /// Worker threads.
     pub(crate) workers: u32,
+    /// What the access log has beside what it always has.
+    pub(crate) access_log: Value,
     /// Whether the listener comes from a file that may be replaced, not from the bootstrap.
     pub(crate) listener_from_file: bool,
 }
@@ -73,6 +81,7 @@ impl Setup {
     /// The smallest useful configuration, exporting as soon as it may.
     pub(crate) fn new(direction: Direction, upstream: SocketAddr, collector: SocketAddr) -> Self {
         Self {
+            node: json!({ "id": "node", "cluster": "tests" }),
             direction,
             hopspan: Some(json!({
                 "collector": { "cluster": COLLECTOR },
@@ -90,8 +99,11 @@ impl Setup {
             use_remote_address: false,
             before: Vec::new(),
             after: Vec::new(),
+            router: json!({}),
             native_tracing: None,
+            manager: serde_json::Map::new(),
             workers: 1,
+            access_log: json!({}),
             listener_from_file: false,
         }
     }
@@ -118,7 +130,7 @@ impl Setup {
         clusters.extend(self.collector.map(|it| cluster(COLLECTOR, Some(it), false)));
         clusters.extend(self.clusters.clone());
         let mut bootstrap = json!({
-            "node": { "id": "node", "cluster": "tests" },
+            "node": self.node,
             "admin": { "address": loopback(0) },
             "static_resources": { "listeners": listeners, "clusters": clusters },
         });
@@ -164,7 +176,7 @@ impl Setup {
         let mut filters = self.before.clone();
         filters.extend(self.hopspan.as_ref().map(|it| self.wasm_filter(it, wasm)));
         filters.extend(self.after.clone());
-        filters.push(filter("router", "router.v3.Router", json!({})));
+        filters.push(filter("router", "router.v3.Router", self.router.clone()));
         let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network\
                       .http_connection_manager.v3.HttpConnectionManager",
@@ -180,17 +192,21 @@ impl Setup {
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
                     "path": directory.join(ACCESS_LOG),
-                    "log_format": { "json_format": access_log_format() },
+                    "log_format": { "json_format": self.access_log_format() },
                 },
             }],
         });
         if let Some(tracing) = &self.native_tracing {
             manager["tracing"] = tracing.clone();
         }
+        for (key, value) in &self.manager {
+            manager[key] = value.clone();
+        }
         json!({ "name": "http", "typed_config": manager })
     }
 
-    fn wasm_filter(&self, configuration: &Value, wasm: &Path) -> Value {
+    /// The filter with this configuration.
+    pub(crate) fn wasm_filter(&self, configuration: &Value, wasm: &Path) -> Value {
         let environment: serde_json::Map<_, _> =
             self.environment.iter().map(|&(key, value)| (key.to_owned(), json!(value))).collect();
         filter(
@@ -214,6 +230,40 @@ impl Setup {
                 },
             }),
         )
+    }
+
+    /// Envoy's own view of a request, which spans are held against. The first two durations are
+    /// the time in which the proxy held it; the third is how long the client took to send it. Then
+    /// come the time until the upstream answered, that of its response until the client had it all,
+    /// and how long there was no connection to the upstream.
+    fn access_log_format(&self) -> Value {
+        let mut format = json!({
+            "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+            "traceparent": "%REQ(TRACEPARENT)%",
+            "code": "%RESPONSE_CODE%",
+            "flags": "%RESPONSE_FLAGS%",
+            "flags_long": "%RESPONSE_FLAGS_LONG%",
+            "details": "%RESPONSE_CODE_DETAILS%",
+            "route": "%ROUTE_NAME%",
+            "cluster": "%UPSTREAM_CLUSTER%",
+            "host": "%UPSTREAM_HOST%",
+            "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+            "upstream_tls": "%UPSTREAM_TLS_VERSION%",
+            "upstream_peer": "%UPSTREAM_PEER_URI_SAN%",
+            "downstream_tls": "%DOWNSTREAM_TLS_VERSION%",
+            "downstream_peer": "%DOWNSTREAM_PEER_URI_SAN%",
+            "transport_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+            "before_us": "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:us)%",
+            "after_us": "%COMMON_DURATION(US_RX_END:DS_TX_END:us)%",
+            "receive_us": "%COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)%",
+            "first_byte_us": "%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%",
+            "send_us": "%COMMON_DURATION(US_RX_BEG:DS_TX_END:us)%",
+            "pool_ms": "%UPSTREAM_CONNECTION_POOL_READY_DURATION%",
+        });
+        for (key, value) in self.access_log.as_object().into_iter().flatten() {
+            format[key] = value.clone();
+        }
+        format
     }
 }
 
@@ -266,20 +316,6 @@ fn everything_to(cluster: &str) -> Value {
 
 fn loopback(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
-}
-
-/// Envoy's own view of a request, which spans are held against. The first two durations are the
-/// time in which the proxy held it; the third is how long the client took to send it.
-fn access_log_format() -> Value {
-    json!({
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "code": "%RESPONSE_CODE%",
-        "flags": "%RESPONSE_FLAGS%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "before_us": "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:us)%",
-        "after_us": "%COMMON_DURATION(US_RX_END:DS_TX_END:us)%",
-        "receive_us": "%COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)%",
-    })
 }
 
 /// The file of [`Setup::listeners_file`], in the proxy's directory.

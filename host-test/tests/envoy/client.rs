@@ -74,12 +74,35 @@ impl Client {
         Self { sender: Sender::Http2(sender), connection }
     }
 
+    /// Connects for HTTP/2, with windows so small that a response of more waits to be read.
+    pub(crate) async fn small_http2(address: SocketAddr) -> Self {
+        let stream = TokioIo::new(connect(address).await.expect("a connection"));
+        let mut client = http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(SMALL_WINDOW);
+        let (sender, connection) = client.handshake(stream).await.expect("an HTTP/2 connection");
+        let connection = tokio::spawn(connection).abort_handle();
+        Self { sender: Sender::Http2(sender), connection }
+    }
+
     /// Sends a request and waits for the end of the response.
     ///
     /// # Errors
     ///
     /// When the connection or the stream ends before the response does.
-    pub(crate) async fn send(&mut self, mut request: Request<Body>) -> hyper::Result<Reply> {
+    pub(crate) async fn send(&mut self, request: Request<Body>) -> hyper::Result<Reply> {
+        self.read_after(request, Duration::ZERO).await
+    }
+
+    /// Sends a request, and begins to read the body of the response after a pause.
+    ///
+    /// # Errors
+    ///
+    /// When the connection or the stream ends before the response does.
+    pub(crate) async fn read_after(
+        &mut self,
+        mut request: Request<Body>,
+        pause: Duration,
+    ) -> hyper::Result<Reply> {
         let exchange = async {
             let response = match &mut self.sender {
                 Sender::Http1(sender) => {
@@ -96,6 +119,9 @@ impl Client {
                 }
             };
             let (parts, body) = response.into_parts();
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             let body = body.collect().await?;
             Ok(Reply {
                 status: parts.status.as_u16(),
@@ -194,5 +220,7 @@ pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 /// The authority of every request that does not choose another.
 pub(crate) const AUTHORITY: &str = "shop.test";
+/// Bytes of a response's body that [`Client::small_http2`] takes without reading them.
+pub(crate) const SMALL_WINDOW: u32 = 65_535;
 /// An empty message: not compressed, no bytes long.
 pub(crate) const GRPC_MESSAGE: &[u8] = &[0; 5];

@@ -49,6 +49,8 @@ enum Door {
 
 struct State {
     received: watch::Sender<Vec<Received>>,
+    /// All that came, byte by byte: headers and bodies.
+    bytes: Mutex<Vec<u8>>,
     /// How many requests came, whatever became of them.
     requests: watch::Sender<usize>,
     mood: Mutex<Mood>,
@@ -61,6 +63,7 @@ impl Collector {
     pub(crate) async fn start() -> Self {
         let state = Arc::new(State {
             received: watch::Sender::default(),
+            bytes: Mutex::default(),
             requests: watch::Sender::default(),
             mood: Mutex::new(Mood::Accepting),
             complaints: Mutex::default(),
@@ -106,6 +109,11 @@ impl Collector {
         *self.state.requests.borrow()
     }
 
+    /// All that came, byte by byte: headers and bodies.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.state.bytes.lock().unwrap().clone()
+    }
+
     /// Waits for so many spans at least, and returns all that came.
     pub(crate) async fn spans(&self, count: usize) -> Vec<Received> {
         let mut received = self.state.received.subscribe();
@@ -146,6 +154,8 @@ impl State {
     ) -> hyper::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        let text = format!("{} {:?}\n", head.uri, head.headers);
+        self.bytes.lock().unwrap().extend([text.as_bytes(), &body[..]].concat());
         let mood = *self.mood.lock().unwrap();
         self.requests.send_modify(|it| *it += 1);
         match mood {

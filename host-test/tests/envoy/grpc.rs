@@ -7,8 +7,11 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use crate::bootstrap::Direction;
-use crate::client::{Client, grpc};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::bootstrap::{Direction, UPSTREAM};
+use crate::client::{Client, grpc, with};
 use crate::hop::Hop;
 use crate::upstream::{Answer, Seen};
 
@@ -87,7 +90,7 @@ async fn a_call_that_the_proxy_ended_has_the_proxys_status() {
     let span = hop.span().await;
     assert_eq!(span.text("rpc.response.status_code"), Some("UNAVAILABLE"));
     assert_eq!(span.status(), StatusCode::Error);
-    assert_eq!(span.text("error.type"), Some("UNAVAILABLE"));
+    assert_eq!(span.text("error.type"), Some("upstream_remote_reset"));
     let flags = hop.proxy.access_log(1).await[0]["flags"].clone();
     assert_eq!(span.text("hopspan.response_flags"), flags.as_str());
 }
@@ -106,6 +109,103 @@ async fn a_caller_that_cancels() {
     assert_eq!(span.text("rpc.response.status_code"), Some("CANCELLED"));
     let flags = hop.proxy.access_log(1).await[0]["flags"].clone();
     assert_eq!(span.text("hopspan.response_flags"), flags.as_str());
+}
+
+#[tokio::test]
+async fn a_caller_whose_deadline_passes() {
+    let hop = calling(Direction::Inbound, |_| Answer::after(Duration::from_secs(30))).await;
+
+    let mut client = Client::http2(hop.proxy.address()).await;
+    let request = with(grpc("shop.Cart/Watch"), "grpc-timeout", "300m");
+    let call = tokio::spawn(async move { client.send(request).await });
+    hop.upstream.seen(1).await;
+    // The client's own watch runs out: it resets the stream, and tells nobody why.
+    sleep(Duration::from_millis(300)).await;
+    call.abort();
+
+    let span = hop.span().await;
+    assert_eq!(span.text("rpc.response.status_code"), Some("DEADLINE_EXCEEDED"));
+    assert_eq!(
+        (span.status(), span.text("error.type")),
+        (StatusCode::Error, Some("DEADLINE_EXCEEDED"))
+    );
+    assert_eq!(span.text("hopspan.response_flags"), Some("DR"));
+}
+
+/// Where its route takes the caller's word for it, Envoy watches the deadline itself.
+#[tokio::test]
+async fn a_deadline_that_the_proxy_watches() {
+    let answer = |_: &Seen| Answer::after(Duration::from_secs(30));
+    let hop = Hop::start_with(Direction::Inbound, answer, |it| {
+        it.upstream_http2 = true;
+        it.routes.push(json!({
+            "match": { "prefix": "/" },
+            "route": {
+                "cluster": UPSTREAM,
+                "max_stream_duration": { "grpc_timeout_header_max": "10s" },
+            },
+        }));
+    })
+    .await;
+
+    let mut client = Client::http2(hop.proxy.address()).await;
+    let request = with(grpc("shop.Cart/Watch"), "grpc-timeout", "300m");
+    let reply = client.ask(request).await;
+
+    let span = hop.span().await;
+    let told = reply.headers["grpc-status"].to_str().unwrap();
+    assert_eq!((told, span.text("rpc.response.status_code")), ("4", Some("DEADLINE_EXCEEDED")));
+    let error = Some("max_duration_timeout");
+    assert_eq!((span.status(), span.text("error.type")), (StatusCode::Error, error));
+    // Envoy has no flag for it.
+    assert_eq!(span.text("hopspan.response_flags"), None);
+    assert_eq!(span.text("hopspan.response_code_details"), Some("max_duration_timeout"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_is_lost() {
+    let hop = calling(Direction::Outbound, |_| Answer::Cut).await;
+
+    let mut client = Client::http2(hop.proxy.address()).await;
+    assert!(client.send(grpc("shop.Cart/Add")).await.is_err(), "the stream is reset");
+
+    let span = hop.span().await;
+    assert_eq!(span.span.name, "shop.Cart/Add");
+    assert_eq!(span.int("http.response.status_code"), Some(200));
+    assert_eq!(span.text("rpc.response.status_code"), None, "there was none");
+    assert_eq!(span.status(), StatusCode::Error);
+    let flags = hop.proxy.access_log(1).await[0]["flags"].clone();
+    assert_eq!(
+        (flags.as_str(), span.text("error.type")),
+        (Some("UR"), Some("upstream_remote_reset"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_of_somebody_who_does_not_speak_grpc() {
+    let hop = calling(Direction::Outbound, |seen| match seen.path.as_str() {
+        "/shop.Cart/Limited" => Answer::status(429),
+        "/shop.Cart/Nobody" => Answer::status(404),
+        _ => Answer::status(200),
+    })
+    .await;
+
+    let mut client = Client::http2(hop.proxy.address()).await;
+    for method in ["shop.Cart/Limited", "shop.Cart/Nobody", "shop.Cart/Silent"] {
+        client.ask(grpc(method)).await;
+    }
+
+    let spans = hop.spans(3).await;
+    for (name, method, original, status) in [
+        ("shop.Cart/Limited", "shop.Cart/Limited", None, Some("UNAVAILABLE")),
+        ("grpc", "_OTHER", Some("shop.Cart/Nobody"), Some("UNIMPLEMENTED")),
+        ("shop.Cart/Silent", "shop.Cart/Silent", None, None),
+    ] {
+        let span = spans.iter().find(|it| it.span.name == name).expect(name);
+        assert_eq!(span.text("rpc.method"), Some(method));
+        assert_eq!(span.text("rpc.method_original"), original);
+        assert_eq!(span.text("rpc.response.status_code"), status, "{name}");
+    }
 }
 
 async fn calling(

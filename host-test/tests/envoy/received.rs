@@ -8,6 +8,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
+use crate::reference;
+
 /// A span with what it came under.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
@@ -20,13 +22,14 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The spans of a request, in its order.
+    /// The spans of a request, in its order. The docs know all that is on them.
     pub(crate) fn all_of(request: ExportTraceServiceRequest) -> Vec<Self> {
         let mut all = Vec::new();
         for group in request.resource_spans {
             let resource = group.resource.unwrap_or_default();
             for group in group.scope_spans {
                 let scope = group.scope.unwrap_or_default();
+                group.spans.iter().for_each(reference::check);
                 all.extend(group.spans.into_iter().map(|span| Self {
                     resource: resource.clone(),
                     scope: scope.clone(),

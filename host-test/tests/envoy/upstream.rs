@@ -53,8 +53,6 @@ pub(crate) enum Answer {
     Close,
     /// Answers 200 and closes the connection in the middle of the body.
     Cut,
-    /// Answers 101 and then sends back what comes.
-    Upgrade,
 }
 
 /// Name and value of a header or trailer.
@@ -210,7 +208,7 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
             server.http1().max_headers(200);
             let answer = service_fn(|request| service.clone().answer(request));
             // An error is how `Close` and `Cut` work, and how proxies leave.
-            let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), answer).await;
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
         });
     }
 }
@@ -249,17 +247,6 @@ impl Service {
                     sender.abort(closed());
                 });
                 Ok(Response::builder().header("content-length", 20).body(body.boxed()).unwrap())
-            }
-            Answer::Upgrade => {
-                tokio::spawn(async move {
-                    let Ok(stream) = hyper::upgrade::on(request).await else { return };
-                    let (mut input, mut output) = tokio::io::split(TokioIo::new(stream));
-                    let _ = tokio::io::copy(&mut input, &mut output).await;
-                });
-                let empty = Full::default().map_err(|it| match it {}).boxed();
-                let head = Response::builder().status(101);
-                let head = head.header("connection", "upgrade").header("upgrade", "websocket");
-                Ok(head.body(empty).unwrap())
             }
         }
     }

@@ -8,9 +8,9 @@ use host_test::{
 };
 use std::time::Duration;
 
-/// Asks the listener, sends early, and speaks of an unknown key.
-const CONFIG: &str =
-    r#"{"collector":{"cluster":"otel"},"batch":{"max_export_batch_size":2},"x":1}"#;
+/// Asks the listener, tells the log, sends early, and speaks of an unknown key.
+const CONFIG: &str = r#"{"collector":{"cluster":"otel"},"access_log":{"filter_state":true},
+    "batch":{"max_export_batch_size":2},"x":1}"#;
 const UPDATED: &str = r#"{"direction":"gateway","collector":{"cluster":"otel"}}"#;
 
 fn proxy() -> Builder {
@@ -48,6 +48,17 @@ fn requests(proxy: &Proxy) {
     ];
     call.finish_done_first();
     assert_passed(&call, &request, &actions);
+
+    let web = worker.stream();
+    let request = Headers::grpc("/shop.Cart/Add").with("content-type", "application/grpc-web");
+    let actions = [
+        web.request_headers(&request, true),
+        web.response_headers([(":status", "200")], false),
+        web.response_body(b"\x80\0\0\0\x0fgrpc-status:5", false),
+        web.response_body(b"\r\n", true),
+    ];
+    web.finish();
+    assert_passed(&web, &request, &actions);
 
     let unsampled = worker.stream();
     let request = sampled_get().with("traceparent", UNSAMPLED);
@@ -96,7 +107,9 @@ fn live(builder: Builder) -> HostcallCounts {
 fn no_status_of_any_hostcall_traps_or_holds_a_request() {
     let calls = live(proxy());
     let names: Vec<_> = calls.names().into_iter().filter(|it| it.starts_with("proxy_")).collect();
-    for expected in ["proxy_http_call", "proxy_get_property", "proxy_done", "proxy_log"] {
+    for expected in
+        ["proxy_http_call", "proxy_get_property", "proxy_set_property", "proxy_done", "proxy_log"]
+    {
         assert!(names.contains(&expected), "the life is whole: {names:?}");
     }
     for name in names {

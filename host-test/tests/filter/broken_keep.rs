@@ -176,10 +176,7 @@ fn the_life_asks_for_everything() {
     let properties = [
         "connection.mtls",
         "connection.uri_san_peer_certificate",
-        "response.backend_latency",
         "response.flags",
-        "source.address",
-        "xds.cluster_name",
         "xds.listener_direction",
         "xds.route_metadata.filter_metadata.hopspan.disabled",
         "xds.route_metadata.filter_metadata.hopspan.sampling_ratio",
@@ -187,6 +184,9 @@ fn the_life_asks_for_everything() {
     ];
     for path in properties {
         assert!(calls.about("proxy_get_property", path) > 0, "{path}: {calls}");
+    }
+    for function in ["expr_create", "expr_evaluate"] {
+        assert!(calls.about("proxy_call_foreign_function", function) > 0, "{function}: {calls}");
     }
     for (name, map) in [
         ("proxy_get_header_map_pairs", "response_headers"),

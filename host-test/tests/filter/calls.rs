@@ -1,57 +1,59 @@
 //! What hopspan asks of the host: each call costs every request.
 
 use crate::hopspan::{
-    GATEWAY, Hopspan, INBOUND, LOOKS, OUTBOUND, UNSAMPLED, builder, life, sampled_get,
+    DELAY, GATEWAY, Hopspan, INBOUND, LOOKS, OUTBOUND, UNSAMPLED, attributes, builder, life,
+    life_on, sampled_get,
 };
-use host_test::{Headers, HostcallCounts, Stream};
+use host_test::{Builder, Headers, HostcallCounts, Injection, Status, Stream};
 
 /// Calls that bring bytes back, which is the dear kind, as `name about`, sorted.
 fn bytes_asked(counts: &HostcallCounts) -> Vec<String> {
-    let asked = counts
-        .iter()
-        .filter(|(name, ..)| name.starts_with("proxy_get_") && !name.ends_with("nanoseconds"));
+    let asked = counts.iter().filter_map(|(name, about, count)| {
+        let name = match name {
+            "proxy_call_foreign_function" => "function",
+            "proxy_get_current_time_nanoseconds" => return None,
+            _ => name.strip_prefix("proxy_get_")?,
+        };
+        Some((format!("{name} {about}"), usize::try_from(count).unwrap()))
+    });
+    let mut asked: Vec<_> = asked.flat_map(|(it, n)| std::iter::repeat_n(it, n)).collect();
+    asked.sort_unstable();
     asked
-        .flat_map(|(name, about, count)| {
-            let name = name.trim_start_matches("proxy_get_");
-            std::iter::repeat_n(format!("{name} {about}"), usize::try_from(count).unwrap())
-        })
-        .collect()
 }
 
 fn ok(stream: &Stream) {
     stream.respond(200);
 }
 
-const MAPS: [&str; 2] = ["header_map_pairs request_headers", "header_map_pairs response_headers"];
+const REQUEST: &str = "header_map_pairs request_headers";
+const RESPONSE: &str = "header_map_pairs response_headers";
+const AUTO: &str = r#"{"collector":{"cluster":"otel"}}"#;
 
-/// Two maps, and each property has its attribute.
+fn failing(stream: &Stream) {
+    stream.respond(503);
+}
+
+fn redirected(stream: &Stream) {
+    stream.local_reply(301, 0, "direct_response");
+}
+
+fn gone(_: &Stream) {}
+
 #[test]
-fn a_sampled_request_asks_for_what_its_span_says_and_no_more() {
-    let always = [
-        "property request.protocol",
-        "property response.backend_latency",
-        "property upstream.address",
-        "property upstream.request_attempt_count",
-        "property xds.cluster_name",
-    ];
-    let client = ["property source.address"];
+fn a_sampled_request_asks_for_all_that_its_span_says_at_once() {
+    let at_once = "function expr_evaluate";
     let why = ["property response.code_details", "property response.flags"];
-    let direction = ["property xds.listener_direction"];
-    let auto = r#"{"collector":{"cluster":"otel"}}"#;
-    let failing = |it: &Stream| {
-        it.respond(503);
-    };
-    let gone = |_: &Stream| ();
     for (what, config, respond, more) in [
-        ("inbound", INBOUND, &ok as &dyn Fn(&Stream), vec![&client[..]]),
+        ("inbound", INBOUND, &ok as &dyn Fn(&Stream), vec![]),
         ("outbound", OUTBOUND, &ok, vec![]),
-        ("gateway", GATEWAY, &ok, vec![&client]),
-        ("direction not set", auto, &ok, vec![&client, &direction]),
-        ("inbound, failed", INBOUND, &failing, vec![&client, &why]),
-        ("client gone", INBOUND, &gone, vec![&client, &why, &["property response.code"]]),
+        ("gateway", GATEWAY, &ok, vec![]),
+        ("direction not set", AUTO, &ok, vec!["property xds.listener_direction"]),
+        ("inbound, failed", INBOUND, &failing, why.to_vec()),
+        ("without an upstream", INBOUND, &redirected, vec![]),
+        ("client gone", INBOUND, &gone, [&why[..], &[RESPONSE]].concat()),
     ] {
         let calls = life(config, &sampled_get(), respond);
-        let mut want: Vec<_> = MAPS.into_iter().chain(always).chain(more.concat()).collect();
+        let mut want = [&[REQUEST, at_once], &more[..]].concat();
         want.sort_unstable();
         assert_eq!(bytes_asked(&calls), want, "{what}");
         assert_eq!(calls.of("proxy_replace_header_map_value"), 1, "{what}");
@@ -67,19 +69,124 @@ fn a_sampled_request_asks_for_what_its_span_says_and_no_more() {
     }
 }
 
+/// Two maps at most, and each property has its attribute.
 #[test]
-fn a_local_reply_without_an_attempt_asks_for_no_upstream() {
-    let calls = life(INBOUND, &sampled_get(), |it| {
-        it.local_reply(200, 0, "direct_response");
-    });
-    let mut want = MAPS.to_vec();
-    want.extend([
-        "property request.protocol",
-        "property source.address",
+fn a_host_without_expressions_is_asked_for_one_after_the_other_and_no_more() {
+    let hop = [
+        REQUEST,
+        "property response.code",
         "property upstream.request_attempt_count",
-    ]);
-    want.sort_unstable();
-    assert_eq!(bytes_asked(&calls), want);
+        "property xds.route_name",
+    ];
+    let upstream = [
+        "property response.backend_latency",
+        "property upstream.address",
+        "property upstream.cx_pool_ready_duration",
+        "property upstream.tls_version",
+        "property xds.cluster_name",
+    ];
+    let client =
+        ["property connection.tls_version", "property request.protocol", "property source.address"];
+    let why = ["property response.code_details", "property response.flags"];
+    let direction = ["property xds.listener_direction"];
+    for (what, config, respond, more) in [
+        ("inbound", INBOUND, &ok as &dyn Fn(&Stream), vec![&upstream[..], &client]),
+        ("outbound", OUTBOUND, &ok, vec![&upstream[..]]),
+        ("gateway", GATEWAY, &ok, vec![&upstream[..], &client]),
+        ("direction not set", AUTO, &ok, vec![&upstream[..], &client, &direction]),
+        ("inbound, failed", INBOUND, &failing, vec![&upstream[..], &client, &why]),
+        ("without an upstream", INBOUND, &redirected, vec![&client[..]]),
+        ("client gone", INBOUND, &gone, vec![&upstream[..], &client, &why, &[RESPONSE]]),
+    ] {
+        let calls = life_on(builder(config).without_expressions(), &sampled_get(), respond);
+        let mut want = [&hop[..], &more.concat()].concat();
+        want.sort_unstable();
+        assert_eq!(bytes_asked(&calls), want, "{what}");
+    }
+}
+
+/// A host that has none, whose functions do something else, or that knows properties by their
+/// old names alone is not asked again and again.
+#[test]
+fn a_host_that_does_not_answer_with_all_facts_is_asked_three_times() {
+    let functions = |host: Builder, requests: usize| {
+        let hopspan = Hopspan::of(host);
+        hopspan.requests(requests);
+        let calls = hopspan.hostcalls();
+        hopspan.run_for(DELAY * 3);
+        for span in hopspan.collector.taken() {
+            let cluster = attributes(&span).into_iter().find(|it| it.contains("cluster"));
+            assert_eq!(cluster.unwrap(), "hopspan.upstream.cluster=\"upstream\"");
+        }
+        ["expr_create", "expr_evaluate"].map(|it| calls.about("proxy_call_foreign_function", it))
+    };
+    let host = || builder(INBOUND);
+    let answers = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        host().foreign_function("expr_evaluate", move |_| Ok(bytes.clone()))
+    };
+    assert_eq!(functions(host(), 20), [1, 20], "the expression is created once");
+    assert_eq!(functions(host().without_expressions(), 20), [3, 0]);
+    // 11 items, empty as if nothing were known.
+    let empty = |items: u32, value: &[u8]| {
+        let count = items.to_le_bytes();
+        let length = u32::try_from(value.len()).unwrap().to_le_bytes();
+        let lengths = [[0; 4], length].concat().repeat(items as usize);
+        let strings = [b"\0", value, b"\0"].concat().repeat(items as usize);
+        [&count[..], &lengths, &strings].concat()
+    };
+    let whole = empty(11, b"");
+    let with_peer = |peer: &[u8]| {
+        let mut list = whole.clone();
+        list[4 + 10 * 8..][..4].copy_from_slice(&u32::try_from(peer.len()).unwrap().to_le_bytes());
+        let at = list.len() - 2;
+        list.splice(at..at, peer.iter().copied());
+        list
+    };
+    for (why, list) in [
+        ("nothing", vec![]),
+        ("no list", b"HTTP/1.1".to_vec()),
+        ("too short", empty(10, b"")),
+        ("too long", empty(12, b"")),
+        ("values besides the items", empty(11, b"x")),
+        ("more behind it", [&whole[..], b"\0"].concat()),
+        ("cut", whole[..whole.len() - 1].to_vec()),
+        ("a peer that is no list", with_peer(b"TLSv1.3")),
+        ("a peer with too little", with_peer(&empty(2, b""))),
+        ("a peer with too much", with_peer(&empty(4, b""))),
+    ] {
+        assert_eq!(functions(answers(&list), 20), [1, 3], "{why}: {list:?}");
+    }
+}
+
+/// What is no answer to `expr_evaluate` today may be one tomorrow.
+#[test]
+fn facts_come_at_once_again_after_a_failure() {
+    let hopspan = Hopspan::of(builder(INBOUND));
+    let fail = |times| {
+        for _ in 0..times {
+            let failure = Injection::nth("proxy_call_foreign_function", 1, Status(10));
+            hopspan.inject(failure.about("expr_evaluate"));
+            hopspan.requests(1);
+        }
+    };
+    let properties = || hopspan.hostcalls().about("proxy_get_property", "xds.cluster_name");
+    hopspan.requests(1);
+    for _ in 0..3 {
+        let before = properties();
+        fail(2);
+        assert_eq!(properties(), before + 2, "two in a row");
+        hopspan.requests(2);
+        assert_eq!(properties(), before + 2, "the next is as ever");
+    }
+    fail(3);
+    let before = properties();
+    hopspan.requests(2);
+    assert_eq!(properties(), before + 2, "three in a row");
+    // Another configuration begins anew.
+    hopspan.reconfigure(OUTBOUND).unwrap();
+    hopspan.requests(2);
+    assert_eq!(properties(), before + 2);
 }
 
 #[test]

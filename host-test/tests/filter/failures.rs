@@ -52,16 +52,53 @@ impl<'a> Want<'a> {
 /// The rows of HOST.md's table that end with a response which the proxy makes itself.
 #[test]
 fn what_the_proxy_answers_itself_says_why() {
-    type Row = (&'static str, u16, i64, &'static str, u64, &'static str, Option<bool>);
+    type Row =
+        (&'static str, u16, i64, &'static str, u64, &'static str, &'static str, Option<bool>);
     let reset = "upstream_reset_before_response_started{connection_termination}";
-    for (why, status, bits, details, attempts, flags, proxy_time) in [
-        ("unknown cluster", 503, NC, "cluster_not_found", 0, "NC", Some(false)),
-        ("rejected by a later filter", 500, FI, "fault_filter_abort", 0, "FI", Some(false)),
-        ("no hosts", 503, UH, "no_healthy_upstream", 1, "UH", None),
-        ("refused", 503, UF, "upstream_reset_before_response_started{x}", 1, "UF", None),
-        ("upstream reset before headers", 503, UC, reset, 1, "UC", None),
-        ("route timeout", 504, UT, "response_timeout", 1, "UT", None),
-        ("per-try timeouts", 504, UT | URX, "upstream_per_try_timeout", 3, "UT,URX", None),
+    for (why, status, bits, details, attempts, flags, error, proxy_time) in [
+        ("unknown cluster", 503, NC, "cluster_not_found", 0, "NC", "no_cluster", Some(false)),
+        (
+            "rejected by a later filter",
+            500,
+            FI,
+            "fault_filter_abort",
+            0,
+            "FI",
+            "fault_injected",
+            Some(false),
+        ),
+        ("no hosts", 503, UH, "no_healthy_upstream", 1, "UH", "no_healthy_upstream", None),
+        (
+            "refused",
+            503,
+            UF,
+            "upstream_reset_before_response_started{x}",
+            1,
+            "UF",
+            "upstream_connection_failure",
+            None,
+        ),
+        (
+            "upstream reset before headers",
+            503,
+            UC,
+            reset,
+            1,
+            "UC",
+            "upstream_connection_termination",
+            None,
+        ),
+        ("route timeout", 504, UT, "response_timeout", 1, "UT", "timeout", None),
+        (
+            "per-try timeouts",
+            504,
+            UT | URX,
+            "upstream_per_try_timeout",
+            3,
+            "UT,URX",
+            "timeout",
+            None,
+        ),
     ] as [Row; 7]
     {
         let hopspan = Hopspan::start(INBOUND);
@@ -72,10 +109,9 @@ fn what_the_proxy_answers_itself_says_why() {
         // Envoy counts the choice of a host as an attempt. (The reply has said 0.)
         stream.set_property("upstream.request_attempt_count", attempts);
         stream.finish();
-        let (code, class) = (i64::from(status), status.to_string());
         let want = Want {
-            code: Some(code),
-            error: Some(&class),
+            code: Some(i64::from(status)),
+            error: Some(error),
             flags: Some(flags),
             details: Some(details),
             attempts: Some(3).filter(|_| attempts == 3),
@@ -124,7 +160,7 @@ fn a_stream_that_breaks_says_who_broke_it() {
             UPE,
             reset,
             Some(200),
-            Some("upstream_reset_after_response_started"),
+            Some("upstream_protocol_error"),
             "UPE",
         ),
         ("client gone before the response", nothing, DC, gone, None, None, "DC"),
@@ -214,5 +250,5 @@ fn the_span_of_a_failure_is_still_sent_when_the_collector_fails_too() {
     hopspan.run_for(Duration::from_secs(4));
     let spans = hopspan.collector.taken();
     assert_eq!(spans.len(), 1);
-    assert_eq!(spans[0].text("error.type"), Some("503"));
+    assert_eq!(spans[0].text("error.type"), Some("upstream_connection_failure"));
 }

@@ -91,7 +91,7 @@ fn a_status_that_grpc_does_not_know_is_not_invented() {
 /// The proxy guesses `response.grpc_status` from any HTTP status, so it must not be asked.
 #[test]
 fn what_is_no_call_has_no_grpc_status() {
-    for content_type in ["application/json", "application/grpc-web", ""] {
+    for content_type in ["application/json", "application/grpcs", ""] {
         let hopspan = Hopspan::start(INBOUND);
         let stream = hopspan.stream();
         let request = Headers::grpc("/shop.Cart/Add").with("traceparent", SAMPLED);

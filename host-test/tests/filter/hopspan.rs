@@ -215,6 +215,7 @@ pub(crate) fn sent(stream: &Stream) -> Traceparent {
 pub(crate) fn attributes(span: &Received) -> Vec<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     let text = |value: &Value| match value {
+        Value::ArrayValue(list) => format!("{} in a list", list.values.len()),
         Value::StringValue(text) => format!("{text:?}"),
         Value::IntValue(number) => number.to_string(),
         Value::BoolValue(truth) => truth.to_string(),
@@ -235,7 +236,16 @@ pub(crate) const LOOKS: usize = 16;
 
 /// The calls of one request's life, after those in which native tracing is looked for.
 pub(crate) fn life(config: &str, request: &Headers, respond: impl Fn(&Stream)) -> HostcallCounts {
-    let hopspan = Hopspan::of(builder(config).property("xds.listener_direction", 1));
+    life_on(builder(config), request, respond)
+}
+
+/// The same on a host of one's own.
+pub(crate) fn life_on(
+    host: Builder,
+    request: &Headers,
+    respond: impl Fn(&Stream),
+) -> HostcallCounts {
+    let hopspan = Hopspan::of(host.property("xds.listener_direction", 1));
     let live = || {
         let stream = hopspan.stream();
         stream.request_headers(request, true);

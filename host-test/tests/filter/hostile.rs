@@ -47,7 +47,7 @@ fn the_largest_request_that_envoy_lets_in_is_cheap() {
     let value = "v".repeat(600);
     let large = (0..88).fold(sampled_get(), |it, n| it.and(format!("x-header-{n}"), &value));
     let large = work_of(&large);
-    assert!(usual < 60_000, "{usual}");
+    assert!(usual < 70_000, "two spans of some forty attributes: {usual}");
     assert!(large < 3 * usual, "{large} after {usual}");
 }
 
@@ -115,7 +115,7 @@ fn bytes_of_any_kind_in_any_header_go_through_unchanged() {
 #[test]
 fn what_is_missing_or_odd_is_left_out() {
     for (why, request, status, name) in [
-        ("no authority", sampled_get().without(":authority"), "200", "GET"),
+        ("no authority", sampled_get().without(":authority"), "200", "GET /cart"),
         ("no path", sampled_get().without(":path"), "200", "GET"),
         (
             "nothing but a traceparent",
@@ -126,7 +126,12 @@ fn what_is_missing_or_odd_is_left_out() {
         ("an unknown method", sampled_get().with(":method", "BREW"), "200", "HTTP"),
         ("a status of four digits", sampled_get(), "2000", "GET"),
         ("a status that is a word", sampled_get(), "fine", "GET"),
-        ("bytes that are not UTF-8", sampled_get().with("user-agent", b"\xff\xfe"), "200", "GET"),
+        (
+            "bytes that are not UTF-8",
+            sampled_get().with("user-agent", b"\xff\xfe"),
+            "200",
+            "GET /cart",
+        ),
     ] {
         for config in [INBOUND, OUTBOUND, GATEWAY] {
             let hopspan = Hopspan::start(config);

@@ -7,6 +7,8 @@
 //! that hopspan's counters add up.
 
 // What judges, and what is judged.
+#[path = "../envoy/reference.rs"]
+mod reference;
 #[path = "../envoy/received.rs"]
 mod received;
 #[path = "../envoy/traceparent.rs"]
@@ -19,7 +21,9 @@ mod mesh;
 mod lives;
 mod failures;
 mod grpc;
+mod rpc;
 mod endings;
+mod tries;
 mod time;
 mod calls;
 
@@ -35,11 +39,17 @@ mod egress;
 mod sampling;
 mod limits;
 mod routes;
+mod route_names;
+mod services;
 mod keep;
 mod kept;
 mod keep_table;
 mod keep_cost;
 mod explain;
+
+// Who they are of, and who else is told.
+mod resource;
+mod access_log;
 
 // Where spans go.
 mod batches;
@@ -55,4 +65,5 @@ mod config;
 mod broken_host;
 mod broken_keep;
 mod hostile;
+mod secrets;
 mod random;

@@ -45,7 +45,7 @@ fn happen(hopspan: &Hopspan, place: &mut Stream, event: Event) {
             let told = told.map(|it| headers.clone().with("traceresponse", it));
             stream.response_headers(told.unwrap_or(headers), end)
         }
-        Event::ResponseBody(end) => stream.response_body(b"abc", end),
+        Event::ResponseBody(bytes, end) => stream.response_body(bytes, end),
         Event::ResponseTrailers(status) => {
             stream.response_trailers([(b"grpc-status".to_vec(), status)])
         }

@@ -127,7 +127,15 @@ pub(crate) fn option(fact: Fact) -> Option<&'static str> {
         | Fact::ResponseFlags
         | Fact::CodeDetails
         | Fact::RequestTime
-        | Fact::RequestDuration => None,
+        | Fact::RequestDuration
+        | Fact::DownstreamTls
+        | Fact::PoolReady
+        | Fact::UpstreamTls
+        | Fact::UpstreamUriSan
+        | Fact::UpstreamDnsSan
+        | Fact::TransportFailure
+        | Fact::RouteSpanName
+        | Fact::RouteTemplate => None,
     }
 }
 

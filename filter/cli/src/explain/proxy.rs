@@ -27,7 +27,15 @@ impl Stream for Proxy<'_> {
         known.map(|(_, value)| value.clone())
     }
 
+    fn leave(&mut self, _name: &str, _text: &[u8]) -> bool {
+        true
+    }
+
     // What follows is asked when a stream ends, and this one never does.
+
+    fn property(&mut self, _path: &str) -> Option<Vec<u8>> {
+        None
+    }
 
     fn request_header(&mut self, _name: &str) -> Option<Vec<u8>> {
         None

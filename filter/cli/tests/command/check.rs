@@ -16,6 +16,9 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     assert_eq!(
         out,
         r#"{
+  "access_log": {
+    "filter_state": false
+  },
   "batch": {
     "max_export_batch_bytes": 1048576,
     "max_export_batch_size": 512,
@@ -65,8 +68,12 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     "max_backoff_ms": 30000,
     "max_elapsed_ms": 120000
   },
+  "role": "downstream",
   "routes": {
-    "metadata": false
+    "learn": true,
+    "max": 200,
+    "metadata": false,
+    "patterns": []
   },
   "sampling": {
     "force": {},
@@ -80,8 +87,18 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "service": {
     "name": "unknown_service:envoy"
   },
+  "services": [],
   "spans": {
-    "kind": "auto"
+    "attribute_count_limit": 128,
+    "attribute_value_length_limit": 1024,
+    "attributes": [],
+    "kind": "auto",
+    "name": "{method} {route}",
+    "redact": {
+      "mode": "mask",
+      "path": "raw",
+      "query": "all"
+    }
   },
   "strict": false,
   "trust": {

@@ -11,28 +11,6 @@ fn check(env: &[(&str, &str)], document: &str, pointer: &str, want: Value, warni
 }
 
 #[test]
-fn the_service_name_falls_back_in_order() {
-    let all = [
-        ("OTEL_SERVICE_NAME", "from-variable"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=from-attributes"),
-    ];
-    let written = r#"{"service": {"name": "written"}}"#;
-    for (document, node_cluster, env, want) in [
-        (written, "cluster", &all[..], "written"),
-        ("{}", "cluster", &all, "from-variable"),
-        ("{}", "cluster", &all[1..], "from-attributes"),
-        ("{}", "cluster", &[], "cluster"),
-        ("{}", "", &[], "unknown_service:envoy"),
-        ("{}", "", &[("OTEL_SERVICE_NAME", "")], "unknown_service:envoy"),
-    ] {
-        let proxy = Proxy { node_cluster, env, ..Proxy::default() };
-        let config = proxy.read(document).unwrap();
-        assert_eq!(attribute(&config.resource, "service.name"), text(want));
-        assert_eq!(proxy.effective(document, "/service/name"), want);
-    }
-}
-
-#[test]
 fn resource_attributes_are_added_to_those_written() {
     let list = "a=1, b = x%20y%2Cz ,service.version=2,telemetry.sdk.name=me,c=%C3%A9,,d=";
     check(

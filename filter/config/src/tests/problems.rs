@@ -229,8 +229,8 @@ fn an_unknown_key_warns_with_the_nearest_known_one() {
 
 #[test]
 fn strict_refuses_unknown_keys() {
-    let got = Proxy::default().read(r#"{"strict": true, "role": "x", "sampling": {"ratio": 2}}"#);
-    let want = "sampling.ratio: must be 0 to 1, not 2; role: is no key of hopspan";
+    let got = Proxy::default().read(r#"{"strict": true, "zzz": "x", "sampling": {"ratio": 2}}"#);
+    let want = "sampling.ratio: must be 0 to 1, not 2; zzz: is no key of hopspan";
     assert_eq!(got.map(|it| it.effective), Err(want.to_owned()));
 }
 

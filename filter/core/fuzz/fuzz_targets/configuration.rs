@@ -8,6 +8,7 @@ libfuzzer_sys::fuzz_target!(|document: &[u8]| {
     let around = Surroundings {
         node_id: "sidecar~10.0.0.1~shop-1.prod~prod.svc.cluster.local",
         node_cluster: "shop.prod",
+        metadata: &|keys| Some(keys.replace('\0', "/")),
         env: &|name| (name == "TOKEN").then(|| "a-secret-value".to_owned()),
     };
     match config::read(document, &around) {

@@ -47,7 +47,7 @@ fn assert_explanation(line: &[u8]) {
 
 libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
     let (headers, answers, refused, times) = input;
-    let around = Surroundings { node_id: "router~a~b~c", node_cluster: "", env: &|_| None };
+    let around = Surroundings { node_id: "router~a~b~c", node_cluster: "", metadata: &|_| None, env: &|_| None };
     let mut tracer = Tracer::new(config::read(DOCUMENT, &around).expect("a good configuration"));
     let mut ids = Generator::new([5; 32]);
     let mut host = Host::new(&answers);

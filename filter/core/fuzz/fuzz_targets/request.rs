@@ -19,7 +19,7 @@ mod naive;
 
 libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
     let (headers, facts, refused, times) = input;
-    let around = Surroundings { node_id: "", node_cluster: "", env: &|_| None };
+    let around = Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &|_| None };
     let document = br#"{"collector":{"cluster":"otel"}}"#;
     let mut tracer = Tracer::new(config::read(document, &around).expect("a good configuration"));
     let mut ids = Generator::new([5; 32]);

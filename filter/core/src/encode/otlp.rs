@@ -5,7 +5,7 @@
 use super::protobuf::{self as pb, PADDED};
 use super::{Resource, Value};
 use crate::semconv::{Attributes, Kind, Outcome};
-use crate::span::{Describe, Parent, Span};
+use crate::span::{Describe, Limits, Parent, Span};
 
 /// The beginning of every request: resource and scope, encoded once, with room for the
 /// lengths of what follows.
@@ -30,7 +30,7 @@ impl Envelope {
         let resource_spans = pb::open(1, &mut out);
         // ResourceSpans.resource = 1, .scope_spans = 2
         let mut message = Vec::new();
-        let mut attributes = KeyValues { field: 1, out: &mut message };
+        let mut attributes = KeyValues::new(1, Limits::NONE, &mut message);
         for (key, value) in &resource.attributes {
             match value {
                 Value::Text(text) => attributes.text(key, text.as_bytes()),
@@ -71,7 +71,12 @@ impl Envelope {
 }
 
 /// Appends one span of `ScopeSpans`. Returns `false` if it is longer than a length can say.
-pub fn write_span(span: &Span<'_>, attributes: &impl Describe, out: &mut Vec<u8>) -> bool {
+pub fn write_span(
+    span: &Span<'_>,
+    attributes: &impl Describe,
+    limits: Limits,
+    out: &mut Vec<u8>,
+) -> bool {
     let Span {
         trace_id,
         span_id,
@@ -106,7 +111,11 @@ pub fn write_span(span: &Span<'_>, attributes: &impl Describe, out: &mut Vec<u8>
     pb::integer(6, kind, out);
     pb::fixed64(7, start.0, out);
     pb::fixed64(8, end.0, out);
-    attributes.describe(&mut KeyValues { field: 9, out });
+    let mut pairs = KeyValues::new(9, limits, out);
+    attributes.describe(&mut pairs);
+    if pairs.dropped > 0 {
+        pb::integer(10, pairs.dropped, out);
+    }
     for link in *links {
         write_link(link, out);
     }
@@ -131,44 +140,74 @@ fn write_link(link: &crate::context::SpanContext<'_>, out: &mut Vec<u8>) {
     pb::bytes(13, &message, out);
 }
 
-/// Writes attributes as repeated `KeyValue`s of one field.
+/// Writes attributes as repeated `KeyValue`s of one field, as many as the limits allow.
 struct KeyValues<'a> {
     field: u32,
+    limits: Limits,
+    /// How many were not written.
+    dropped: u64,
     out: &'a mut Vec<u8>,
 }
 
-impl KeyValues<'_> {
-    /// A `KeyValue` whose `AnyValue` has `len` bytes, which the caller writes.
-    fn begin(&mut self, key: &str, len: usize) {
+impl<'a> KeyValues<'a> {
+    fn new(field: u32, limits: Limits, out: &'a mut Vec<u8>) -> Self {
+        Self { field, limits, dropped: 0, out }
+    }
+
+    /// A `KeyValue` whose `AnyValue` has `len` bytes, which the caller writes. Returns `false`
+    /// if there is no room for it.
+    fn begin(&mut self, key: &str, len: usize) -> bool {
+        let Some(left) = self.limits.attribute_count.checked_sub(1) else {
+            self.dropped = self.dropped.saturating_add(1);
+            return false;
+        };
+        self.limits.attribute_count = left;
         // key = 1, value = 2
         let both = pb::size_of_bytes(key.len()).saturating_add(pb::size_of_bytes(len));
         pb::length(self.field, both, self.out);
         pb::bytes(1, key.as_bytes(), self.out);
         pb::length(2, len, self.out);
-    }
-
-    fn float(&mut self, key: &str, value: f64) {
-        self.begin(key, 9);
-        pb::fixed64(4, value.to_bits(), self.out);
+        true
     }
 }
 
 impl Attributes for KeyValues<'_> {
     fn text(&mut self, key: &str, value: &[u8]) {
-        let value = pb::utf8(value);
-        self.begin(key, pb::size_of_bytes(value.len()));
-        pb::bytes(1, value.as_bytes(), self.out);
+        let value = pb::utf8(self.limits.cut(value));
+        if self.begin(key, pb::size_of_bytes(value.len())) {
+            pb::bytes(1, value.as_bytes(), self.out);
+        }
     }
 
     fn integer(&mut self, key: &str, value: i64) {
         let value = value.cast_unsigned();
-        self.begin(key, pb::size_of_varint(value).saturating_add(1));
-        pb::integer(3, value, self.out);
+        if self.begin(key, pb::size_of_varint(value).saturating_add(1)) {
+            pb::integer(3, value, self.out);
+        }
+    }
+
+    fn float(&mut self, key: &str, value: f64) {
+        if self.begin(key, 9) {
+            pb::fixed64(4, value.to_bits(), self.out);
+        }
     }
 
     fn flag(&mut self, key: &str, value: bool) {
-        self.begin(key, 2);
-        pb::integer(2, value.into(), self.out);
+        if self.begin(key, 2) {
+            pb::integer(2, value.into(), self.out);
+        }
+    }
+
+    fn list_of_one(&mut self, key: &str, value: &[u8]) {
+        // AnyValue.array_value = 5, ArrayValue.values = 1, AnyValue.string_value = 1
+        let value = pb::utf8(self.limits.cut(value));
+        let any = pb::size_of_bytes(value.len());
+        let array = pb::size_of_bytes(any);
+        if self.begin(key, pb::size_of_bytes(array)) {
+            pb::length(5, array, self.out);
+            pb::length(1, any, self.out);
+            pb::bytes(1, value.as_bytes(), self.out);
+        }
     }
 }
 
@@ -194,7 +233,7 @@ mod tests {
                     Value::Text(it) => out.text(key, it.as_bytes()),
                     Value::Integer(it) => out.integer(key, *it),
                     Value::Flag(it) => out.flag(key, *it),
-                    Value::Float(_) => {}
+                    Value::Float(it) => out.float(key, *it),
                 }
             }
         }
@@ -205,6 +244,7 @@ mod tests {
             any::<String>().prop_map(Value::Text),
             any::<i64>().prop_map(Value::Integer),
             any::<bool>().prop_map(Value::Flag),
+            prop::num::f64::NORMAL.prop_map(Value::Float),
         ]
     }
 
@@ -215,6 +255,19 @@ mod tests {
             Value::Float(it) => Any::DoubleValue(it),
             Value::Flag(it) => Any::BoolValue(it),
         }
+    }
+
+    #[test]
+    fn a_list_of_one_string_is_a_list() {
+        let mut message = Vec::new();
+        KeyValues::new(1, Limits::NONE, &mut message).list_of_one("key", b"caf\xe9");
+        // Resource.attributes is field 1, too.
+        let read =
+            opentelemetry_proto::tonic::resource::v1::Resource::decode(&message[..]).unwrap();
+        let [it] = &read.attributes[..] else { panic!("one attribute") };
+        let Some(Any::ArrayValue(list)) = it.value.clone().unwrap().value else { panic!("a list") };
+        let texts: Vec<_> = list.values.into_iter().map(|it| it.value.unwrap()).collect();
+        assert_eq!((&it.key[..], texts), ("key", vec![Any::StringValue("caf\u{fffd}".to_owned())]));
     }
 
     proptest! {
@@ -251,7 +304,7 @@ mod tests {
             let mut request = envelope.open();
             let sample = Sample(attributes);
             for _ in 0..2 {
-                prop_assert!(write_span(&written, &sample, &mut request));
+                prop_assert!(write_span(&written, &sample, Limits::NONE, &mut request));
             }
             prop_assert!(envelope.seal(&mut request));
 

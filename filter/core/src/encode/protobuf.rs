@@ -18,6 +18,7 @@ const I32: u32 = 5;
 pub const PADDED: usize = 4;
 
 /// A field that holds a number.
+#[inline(always)]
 pub fn integer(field: u32, value: u64, out: &mut Vec<u8>) {
     tag(field, VARINT, out);
     varint(value, out);
@@ -36,23 +37,27 @@ pub fn fixed32(field: u32, value: u32, out: &mut Vec<u8>) {
 }
 
 /// A field that holds bytes, or a string that is known to be UTF-8.
+#[inline(always)]
 pub fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
     length(field, value.len(), out);
     out.extend_from_slice(value);
 }
 
 /// The beginning of a field whose `len` bytes follow.
+#[inline(always)]
 pub fn length(field: u32, len: usize, out: &mut Vec<u8>) {
     tag(field, LEN, out);
     varint(wide(len), out);
 }
 
 /// The bytes that [`bytes`] or [`length`] take with `len` bytes, for a field below 16.
+#[inline(always)]
 pub fn size_of_bytes(len: usize) -> usize {
     1_usize.saturating_add(size_of_varint(wide(len))).saturating_add(len)
 }
 
 /// The bytes that a number takes, from 1 to 10.
+#[inline(always)]
 pub fn size_of_varint(value: u64) -> usize {
     let bits = 64_u32.saturating_sub((value | 1).leading_zeros());
     usize::try_from(bits.div_ceil(7)).unwrap_or(10)
@@ -88,9 +93,11 @@ pub fn close(at: usize, out: &mut [u8]) -> bool {
 
 /// Text that a string field may hold.
 pub fn utf8(value: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(value)
+    // Nearly all text is good, and the check alone is several times quicker.
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
 
+#[inline(always)]
 fn tag(field: u32, wire_type: u32, out: &mut Vec<u8>) {
     varint((field << 3 | wire_type).into(), out);
 }

@@ -12,7 +12,7 @@ fn trace(high: u64, low: u64) -> TraceId {
 #[test]
 fn failures_and_slow_requests_are_kept_where_they_are_wanted() {
     use Reason::{Error, Slow};
-    let grpc = |code: &str| GrpcStatus::parse(code.as_bytes());
+    let grpc = |code: &str| crate::semconv::grpc::status(code.as_bytes());
     let limit = Duration::from_millis(500);
     let both = Policy { errors: true, slower_than: Some(limit) };
     let (errors, slow) = (Policy { slower_than: None, ..both }, Policy { errors: false, ..both });

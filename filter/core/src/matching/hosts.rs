@@ -2,7 +2,7 @@
 
 use super::candidate::Candidate;
 use crate::pattern::{Pattern, Patterns};
-use crate::redact::without_userinfo;
+use crate::redact::url::without_userinfo;
 use crate::request::{Stream, host_and_port};
 use std::borrow::Cow;
 
@@ -41,7 +41,8 @@ impl Hosts {
         self.of_host.iter()
     }
 
-    fn hold_authority(&self, authority: &[u8]) -> bool {
+    /// Whether one of them is for the host of this authority.
+    pub fn hold_authority(&self, authority: &[u8]) -> bool {
         let authority = without_userinfo(authority);
         let authority = match authority.iter().any(u8::is_ascii_uppercase) {
             true => Cow::Owned(authority.to_ascii_lowercase()),

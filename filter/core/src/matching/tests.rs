@@ -25,6 +25,10 @@ impl Stream for Host {
         self.facts.iter().find(|(it, _)| *it == fact).map(|(_, value)| value.clone())
     }
 
+    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
+        panic!("{path} is asked for at the end alone")
+    }
+
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
         panic!("{name} is in the map")
     }
@@ -39,6 +43,10 @@ impl Stream for Host {
 
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>> {
         panic!("there is no response yet, so no {name}")
+    }
+
+    fn leave(&mut self, name: &str, _: &[u8]) -> bool {
+        panic!("matching leaves no {name}")
     }
 }
 

@@ -18,6 +18,7 @@
 use super::invalid::Invalid;
 use super::value::{once, within};
 use super::{Edits, Said};
+use crate::base64;
 use crate::context::{Decision, Outgoing, Remote, SpanContext};
 use crate::id::{SpanId, TraceId};
 use crate::request::trace_fields::{TraceFields, TraceHeader};
@@ -45,7 +46,7 @@ pub fn extract(fields: &TraceFields<'_>) -> Result<Said<'static>, Invalid> {
 pub fn parse(value: &[u8]) -> Result<Said<'static>, Invalid> {
     use Invalid as E;
 
-    let bytes = from_base64(within(LONGEST, value)?).ok_or(E::Syntax)?;
+    let bytes = base64::decode(within(LONGEST, value)?).ok_or(E::Syntax)?;
     let mut rest = match bytes.as_slice() {
         [0, rest @ ..] => rest,
         [_, ..] => return Err(E::Version),
@@ -85,61 +86,7 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
     bytes.push(1);
     bytes.extend_from_slice(span_id.as_bytes());
     bytes.extend_from_slice(&[2, u8::from(flags.is_sampled())]);
-    edits.set(TraceHeader::GrpcTraceBin, to_base64(&bytes));
-}
-
-/// Bits that are left over at the end do not count.
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = match text {
-        [digits @ .., b'=', b'='] | [digits @ .., b'='] if text.len().is_multiple_of(4) => digits,
-        _ => text,
-    };
-    let mut bytes = Vec::with_capacity(digits.len());
-    for group in digits.chunks(4) {
-        let mut bits = 0_u32;
-        for at in 0..4 {
-            let digit = group.get(at).map_or(Some(0), |it| value_of(*it))?;
-            bits = bits << 6 | u32::from(digit);
-        }
-        let [_, a, b, c] = bits.to_be_bytes();
-        let whole = match group.len() {
-            4 => 3,
-            3 => 2,
-            2 => 1,
-            _ => return None,
-        };
-        bytes.extend([a, b, c].into_iter().take(whole));
-    }
-    Some(bytes)
-}
-
-fn to_base64(bytes: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let digits = [bits >> 18, bits >> 12, bits >> 6, bits].map(|it| it & 63);
-        let whole = group.len().saturating_add(1);
-        text.extend(
-            digits
-                .into_iter()
-                .take(whole)
-                .filter_map(|it| usize::try_from(it).ok().and_then(|it| DIGITS.get(it)).copied()),
-        );
-    }
-    text
-}
-
-fn value_of(digit: u8) -> Option<u8> {
-    match digit {
-        b'A'..=b'Z' => Some(digit.wrapping_sub(b'A')),
-        b'a'..=b'z' => Some(digit.wrapping_sub(b'a').wrapping_add(26)),
-        b'0'..=b'9' => Some(digit.wrapping_sub(b'0').wrapping_add(52)),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
+    edits.set(TraceHeader::GrpcTraceBin, base64::encode(&bytes));
 }
 
 #[cfg(test)]
@@ -189,13 +136,13 @@ mod tests {
             ("a zero span", [&whole[..19], &[0; 8]].concat(), Err(E::ZeroId)),
             ("nothing", vec![], Err(E::Syntax)),
         ] {
-            assert_eq!(parse(&to_base64(&bytes)).map(read), want, "{why}");
+            assert_eq!(parse(&base64::encode(&bytes)).map(read), want, "{why}");
         }
     }
 
     #[test]
     fn reads_base64_with_and_without_padding() {
-        let unpadded = to_base64(&EXAMPLE);
+        let unpadded = base64::encode(&EXAMPLE);
         let text = String::from_utf8(unpadded.clone()).unwrap();
         assert_eq!(text, "AABL+S81d7NNpqPOkp0ADkc2ATTwZ6oLqQK3AgE");
         let want = parse(&unpadded);
@@ -215,7 +162,7 @@ mod tests {
 
     #[test]
     fn agrees_with_a_naive_reader_about_every_changed_byte() {
-        let seed = String::from_utf8(to_base64(&EXAMPLE)).unwrap();
+        let seed = String::from_utf8(base64::encode(&EXAMPLE)).unwrap();
         for value in super::super::tests::changed(&seed) {
             let value = &value[..];
             assert_eq!(
@@ -238,8 +185,8 @@ mod tests {
                 bytes.push(id);
                 bytes.extend(field);
             }
-            let mut value = to_base64(&bytes);
-            prop_assert_eq!(from_base64(&value), Some(bytes));
+            let mut value = base64::encode(&bytes);
+            prop_assert_eq!(base64::decode(&value), Some(bytes));
             while padded && !value.len().is_multiple_of(4) {
                 value.push(b'=');
             }

@@ -18,6 +18,18 @@ pub struct RequestFields<'a> {
     pub user_agent: &'a [u8],
     /// `content-type`
     pub content_type: &'a [u8],
+    /// `x-request-id`
+    pub request_id: &'a [u8],
+    /// `x-forwarded-host`
+    pub forwarded_host: &'a [u8],
+    /// `x-forwarded-proto`
+    pub forwarded_proto: &'a [u8],
+    /// `connect-protocol-version`
+    pub connect_protocol_version: &'a [u8],
+    /// `connect-timeout-ms`
+    pub connect_timeout_ms: &'a [u8],
+    /// `grpc-timeout`
+    pub grpc_timeout: &'a [u8],
     /// `baggage`
     pub baggage: Field<'a>,
     /// The headers of all trace formats.
@@ -48,6 +60,12 @@ impl<'a> RequestFields<'a> {
                 b":path" => it.path = value,
                 b"user-agent" => it.user_agent = value,
                 b"content-type" => it.content_type = value,
+                b"x-request-id" => it.request_id = value,
+                b"x-forwarded-host" => it.forwarded_host = value,
+                b"x-forwarded-proto" => it.forwarded_proto = value,
+                b"connect-protocol-version" => it.connect_protocol_version = value,
+                b"connect-timeout-ms" => it.connect_timeout_ms = value,
+                b"grpc-timeout" => it.grpc_timeout = value,
                 b"baggage" => it.baggage.add(value),
                 _ => {
                     if let Some(header) = TraceHeader::named(name) {
@@ -57,6 +75,12 @@ impl<'a> RequestFields<'a> {
             }
         }
         it
+    }
+
+    /// Whether a proxy says that something else was asked for than what stands here.
+    pub fn is_forwarded(&self) -> bool {
+        !self.forwarded_host.is_empty()
+            || !self.forwarded_proto.is_empty() && self.forwarded_proto != self.scheme
     }
 
     /// `:path` without its query, and the query if there is one.

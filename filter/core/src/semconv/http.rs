@@ -25,6 +25,18 @@ pub fn is_error(status: u16, kind: Kind) -> bool {
     }
 }
 
+/// Whether the connection became something else, whose end has no sign of its own: by
+/// `101 Switching Protocols`, or by `CONNECT`.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6>
+pub fn is_tunnel(method: &[u8], status: Option<u16>) -> bool {
+    match status {
+        Some(101) => true,
+        Some(200..=299) => method == b"CONNECT",
+        _ => false,
+    }
+}
+
 /// `1.1` of `HTTP/1.1`.
 pub fn protocol_version(protocol: &[u8]) -> &[u8] {
     protocol.strip_prefix(b"HTTP/").unwrap_or(protocol)
@@ -39,6 +51,19 @@ mod tests {
         assert_eq!(known_method(b"GET"), Some("GET"));
         for unknown in ["get", "BREW", "", "GETT"] {
             assert_eq!(known_method(unknown.as_bytes()), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn upgrades_and_tunnels_are_no_longer_http() {
+        for (method, status, want) in [
+            ("GET", Some(101), true),
+            ("CONNECT", Some(200), true),
+            ("CONNECT", Some(503), false),
+            ("GET", Some(200), false),
+            ("CONNECT", None, false),
+        ] {
+            assert_eq!(is_tunnel(method.as_bytes(), status), want, "{method} {status:?}");
         }
     }
 

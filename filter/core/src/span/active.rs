@@ -1,16 +1,22 @@
 //! What a stream keeps from its request's headers to its end.
 
+use super::Settings;
+use super::custom::Attribute;
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
 use crate::propagation::Edit;
-use crate::redact;
+use crate::redact::url::{without_fragment, without_userinfo};
+use crate::redact::{Counts, Path};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Headers};
+use crate::route::shape::shape;
+use crate::route::{Routes, Sought};
 use crate::sampling::Reason;
-use crate::semconv::grpc;
+use crate::semconv::piece::{Piece, Wanted};
+use crate::semconv::rpc::Protocol;
 use crate::time::Monotonic;
 use crate::timing::Marks;
-use std::rc::Rc;
+use std::time::Duration;
 
 /// The hop that a stream is in the middle of, sampled or not.
 #[derive(Debug)]
@@ -54,8 +60,10 @@ pub struct Waiting {
     pub marks: Marks,
     /// The listener's direction, where it is known already.
     pub direction: Option<Direction>,
-    /// Whether the request is a gRPC call.
-    pub is_grpc: bool,
+    /// The protocol of a request that is a call.
+    pub rpc: Option<Protocol>,
+    /// Whether the status of the call is still to come, in the trailers.
+    pub ends_in_trailers: bool,
     /// Whether the caller is another hopspan, which wants to know.
     pub caller_asks: bool,
     /// Whether the response's headers told of no failure.
@@ -75,8 +83,8 @@ pub struct Recording {
     pub links: Vec<SpanContext<'static>>,
     /// Why it is recorded, where no ratio says so.
     pub reason: Option<Reason>,
-    /// What spans tell of the request's baggage.
-    pub baggage: Vec<(Rc<str>, Vec<u8>)>,
+    /// What spans tell of the request because somebody wants it.
+    pub custom: Vec<Attribute>,
     /// Monotonic moments.
     pub marks: Marks,
     /// Whether the marks come from the filter's own callbacks: not so for a request that
@@ -84,8 +92,12 @@ pub struct Recording {
     pub measured: bool,
     /// The listener's direction, where it is known already.
     pub direction: Option<Direction>,
+    /// What its path says of its route.
+    pub route: Sought,
     /// What the request said of itself.
     pub request: RequestText,
+    /// The piece of the response's body where a call has its status.
+    pub piece: Piece,
 }
 
 /// The request's own words, redacted, cut and kept in one piece of memory, because the
@@ -94,22 +106,59 @@ pub struct Recording {
 pub struct RequestText {
     bytes: Vec<u8>,
     ends: [u32; PARTS],
-    /// Whether the request is a gRPC call.
-    pub is_grpc: bool,
-    /// How many values were masked.
-    pub redacted: u64,
+    /// The protocol of a request that is a call.
+    pub rpc: Option<Protocol>,
+    /// How long the client of a call was going to wait for its end.
+    pub timeout: Option<Duration>,
+    /// The secrets that were replaced.
+    pub redacted: Counts,
 }
 
-const PARTS: usize = 7;
-
-/// The longest value that is kept, in bytes: `spans.attribute_value_length_limit`'s default.
-const VALUE_LIMIT: usize = 1024;
+const PARTS: usize = 9;
 
 impl ActiveSpan {
     /// Notes that the request has arrived completely.
     pub fn request_ended(&mut self, now: impl FnOnce() -> Monotonic) {
         if let Some(marks) = self.marks() {
             marks.request_end.get_or_insert_with(now);
+        }
+    }
+
+    /// Notes that a part of the request's body passed.
+    pub fn request_body(&mut self, bytes: usize) {
+        if let Some(marks) = self.marks() {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            marks.request_bytes = marks.request_bytes.saturating_add(bytes);
+        }
+    }
+
+    /// Notes that the response has begun.
+    pub fn response_began(&mut self, now: impl FnOnce() -> Monotonic) {
+        if let Some(marks) = self.marks() {
+            marks.response_start.get_or_insert_with(now);
+        }
+    }
+
+    /// Notes that a part of the response's body passed.
+    pub fn response_body(&mut self, bytes: usize) {
+        if let Some(marks) = self.marks() {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            marks.response_bytes = marks.response_bytes.saturating_add(bytes);
+        }
+    }
+
+    /// Which bytes of the part of the response's body that is passing are to be read.
+    pub fn wants_body(&self, size: usize) -> Option<Wanted> {
+        match &self.state {
+            State::Recording(it) => it.piece.wants(it.request.rpc, size),
+            State::Passing | State::Waiting(_) => None,
+        }
+    }
+
+    /// Takes the bytes that were wanted, or `None` where they could not be read.
+    pub fn take_body(&mut self, wanted: Wanted, bytes: Option<Vec<u8>>) {
+        if let State::Recording(it) = &mut self.state {
+            it.piece.take(wanted, bytes);
         }
     }
 
@@ -138,20 +187,31 @@ impl Waiting {
     /// What is recorded after all, with the request's headers as the host still has them.
     ///
     /// A route may have rewritten the path; Envoy keeps the original one beside it.
-    pub fn recording(self, headers: Headers<'_>) -> Recording {
-        let Self { outer_id, parent, marks, direction, reason, .. } = self;
+    pub fn recording(
+        self,
+        headers: Headers<'_>,
+        routes: &Routes,
+        settings: &Settings,
+    ) -> Recording {
+        let Self { outer_id, parent, marks, direction, rpc, reason, .. } = self;
         let mut fields = RequestFields::of(headers);
         fields.path = headers.get(b"x-envoy-original-path").unwrap_or(fields.path);
+        fields.authority = headers.get(b"x-envoy-original-host").unwrap_or(fields.authority);
+        let mut request = RequestText::keep(&fields, b"", false, settings);
+        // A later filter may have turned the call into one of another protocol.
+        request.rpc = rpc;
         Recording {
             outer_id,
             parent,
             links: Vec::new(),
             reason,
-            baggage: Vec::new(),
+            custom: settings.at_request(headers, false, &mut request.redacted),
             marks,
             measured: true,
             direction,
-            request: RequestText::keep(&fields, b""),
+            route: routes.seek(fields.method, fields.path),
+            request,
+            piece: Piece::default(),
         }
     }
 }
@@ -159,40 +219,62 @@ impl Waiting {
 impl Marks {
     /// The beginning of a stream, which may be the end of its request as well.
     pub fn begin(now: Monotonic, end_of_stream: bool) -> Self {
-        Self { started: now, request_end: end_of_stream.then_some(now), response_end: None }
+        Self { started: now, request_end: end_of_stream.then_some(now), ..Self::default() }
     }
 }
 
 impl RequestText {
-    /// Copies what a span will say about the request.
-    pub fn keep(fields: &RequestFields<'_>, tracestate: &[u8]) -> Self {
-        let mut it = Self { is_grpc: grpc::is_call(fields.content_type), ..Self::default() };
+    /// Copies what a span will say about the request. A caller that is `trusted` may say by
+    /// `x-forwarded-host` and `-proto` what was asked for.
+    pub fn keep(
+        fields: &RequestFields<'_>,
+        tracestate: &[u8],
+        trusted: bool,
+        settings: &Settings,
+    ) -> Self {
+        let Settings { redact, limits, .. } = settings;
+        let rpc = Protocol::of(fields);
+        let timeout = rpc.and_then(|it| it.timeout(fields));
+        let mut it = Self { rpc, timeout, ..Self::default() };
+        let fields = RequestFields { path: without_fragment(fields.path), ..*fields };
         let (path, query) = fields.path_and_query();
+        let said = |forwarded, own| match first_of_list(forwarded) {
+            first if trusted && !first.is_empty() => first,
+            _ => own,
+        };
+        let authority = said(fields.forwarded_host, fields.authority);
         let text = [
             fields.method,
-            fields.scheme,
-            redact::without_userinfo(fields.authority),
-            path,
+            said(fields.forwarded_proto, fields.scheme),
+            without_userinfo(authority),
             fields.user_agent,
+            fields.request_id,
             tracestate,
         ];
-        let cut = |part: &[u8]| part.len().min(VALUE_LIMIT);
-        it.bytes.reserve(text.iter().map(|part| cut(part)).sum());
-        let mut ends = it.ends.iter_mut();
+        let Self { bytes, ends, redacted, .. } = &mut it;
+        bytes.reserve(text.iter().chain([&path]).map(|part| limits.cut(part).len()).sum());
+        let mut ends = ends.iter_mut();
         let mut end = |bytes: &Vec<u8>| {
             if let Some(end) = ends.next() {
                 *end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             }
         };
         for part in text {
-            it.bytes.extend_from_slice(part.get(..cut(part)).unwrap_or_default());
-            end(&it.bytes);
+            bytes.extend_from_slice(limits.cut(part));
+            end(bytes);
         }
+        let shape = match redact.path {
+            Path::Raw => None,
+            Path::Template => shape(path),
+        };
+        redact.write_path(shape.as_deref().unwrap_or(limits.cut(path)), bytes, redacted);
+        end(bytes);
         if let Some(query) = query {
-            let query = query.get(..cut(query)).unwrap_or_default();
-            it.redacted = redact::write_query(query, &mut it.bytes);
+            redact.write_query(limits.cut(query), bytes, redacted);
         }
-        end(&it.bytes);
+        end(bytes);
+        redact.write_userinfo(authority, bytes, redacted);
+        end(bytes);
         it
     }
 
@@ -201,23 +283,23 @@ impl RequestText {
         self.part(0)
     }
 
-    /// `:scheme`
+    /// `:scheme`, or what a trusted caller says in its place
     pub fn scheme(&self) -> &[u8] {
         self.part(1)
     }
 
-    /// `:authority`, without userinfo
+    /// `:authority`, or what a trusted caller says in its place, without userinfo
     pub fn authority(&self) -> &[u8] {
         self.part(2)
     }
 
-    /// `:path`, without query
-    pub fn path(&self) -> &[u8] {
+    /// `user-agent`
+    pub fn user_agent(&self) -> &[u8] {
         self.part(3)
     }
 
-    /// `user-agent`
-    pub fn user_agent(&self) -> &[u8] {
+    /// `x-request-id`
+    pub fn request_id(&self) -> &[u8] {
         self.part(4)
     }
 
@@ -226,9 +308,19 @@ impl RequestText {
         self.part(5)
     }
 
-    /// The query, its values masked
-    pub fn query(&self) -> &[u8] {
+    /// `:path`, without query and fragment; secrets replaced
+    pub fn path(&self) -> &[u8] {
         self.part(6)
+    }
+
+    /// The query, secrets replaced
+    pub fn query(&self) -> &[u8] {
+        self.part(7)
+    }
+
+    /// What stands for the userinfo before the authority, up to its `@`
+    pub fn userinfo(&self) -> &[u8] {
+        self.part(8)
     }
 
     fn part(&self, number: usize) -> &[u8] {
@@ -238,9 +330,15 @@ impl RequestText {
     }
 }
 
+/// The first of a list: each proxy on the way adds to its end.
+fn first_of_list(value: &[u8]) -> &[u8] {
+    value.split(|&b| b == b',').next().unwrap_or_default().trim_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::Place;
 
     #[test]
     fn what_waits_for_each_open_request_is_small() {
@@ -254,26 +352,51 @@ mod tests {
             method: b"GET",
             scheme: b"http",
             authority: b"me:secret@shop:80",
-            path: b"/cart?token=secret&debug",
+            path: b"/cart;sid=secret?token=secret&debug#secret",
             user_agent: b"curl",
+            request_id: b"r-1",
             ..RequestFields::default()
         };
-        let it = RequestText::keep(&fields, b"a=1");
+        let it = RequestText::keep(&fields, b"a=1", true, &Settings::default());
         assert_eq!(it.method(), b"GET");
         assert_eq!(it.scheme(), b"http");
         assert_eq!(it.authority(), b"shop:80");
-        assert_eq!(it.path(), b"/cart");
+        assert_eq!(it.path(), b"/cart;sid=REDACTED");
         assert_eq!(it.user_agent(), b"curl");
+        assert_eq!(it.request_id(), b"r-1");
         assert_eq!(it.tracestate(), b"a=1");
         assert_eq!(it.query(), b"token=REDACTED&debug");
-        assert_eq!((it.is_grpc, it.redacted), (false, 1));
+        assert_eq!(it.userinfo(), b"REDACTED:REDACTED@");
+        assert_eq!(it.rpc, None);
+        let redacted: Vec<_> = it.redacted.iter().collect();
+        assert_eq!(redacted, [(Place::Query, 1), (Place::Userinfo, 1), (Place::Path, 1)]);
+    }
+
+    #[test]
+    fn a_trusted_caller_says_what_was_asked_for() {
+        let plain =
+            RequestFields { scheme: b"http", authority: b"shop", ..RequestFields::default() };
+        let proxied = RequestFields {
+            forwarded_proto: b" https , http",
+            forwarded_host: b"me:secret@www.example:444, inner",
+            ..plain
+        };
+        for (why, fields, trusted, want) in [
+            ("nothing forwarded", plain, true, ("http", "shop")),
+            ("trusted", proxied, true, ("https", "www.example:444")),
+            ("not trusted", proxied, false, ("http", "shop")),
+        ] {
+            let it = RequestText::keep(&fields, b"", trusted, &Settings::default());
+            let got = (it.scheme(), it.authority());
+            assert_eq!(got, (want.0.as_bytes(), want.1.as_bytes()), "{why}");
+        }
     }
 
     #[test]
     fn long_values_are_cut_and_others_not_moved() {
         let long = [b'x'; 5000];
         let fields = RequestFields { path: &long, user_agent: b"curl", ..RequestFields::default() };
-        let it = RequestText::keep(&fields, b"");
+        let it = RequestText::keep(&fields, b"", true, &Settings::default());
         assert_eq!(it.path(), &long[..1024]);
         assert_eq!(it.user_agent(), b"curl");
         assert_eq!((it.method(), it.query()), (&b""[..], &b""[..]));

@@ -1,15 +1,17 @@
 //! A hop at its end: the host is asked for what is missing, and the spans are made.
 
+use super::about::About;
 use super::active::Recording;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Peer};
 use super::{Kinds, Parent, Span};
 use crate::context::TraceFlags;
 use crate::id::{SpanId, TraceId};
 use crate::request::{Fact, Headers, Stream, integer};
 use crate::semconv::flags::ResponseFlags;
-use crate::semconv::grpc::GrpcStatus;
-use crate::semconv::{Kind, Outcome};
+use crate::semconv::rpc::Response;
+use crate::semconv::{Kind, Outcome, http};
 use crate::time::{Monotonic, UnixNanos};
+use crate::timing::Breakdown;
 use std::time::Duration;
 
 /// A hop that is being written out.
@@ -23,6 +25,8 @@ pub struct Hop {
     pub flags: TraceFlags,
     /// Wall time of the beginning.
     pub start: UnixNanos,
+    /// When the stream ended.
+    pub ended: Monotonic,
     /// What was kept since its beginning.
     pub recording: Recording,
 }
@@ -32,61 +36,73 @@ pub struct Hop {
 impl Hop {
     /// Asks the host for what the spans need, and no more.
     pub fn exchange(&self, kinds: Kinds, stream: &mut impl Stream) -> Exchange<'_> {
-        let Recording { marks, measured, request, reason, baggage, .. } = &self.recording;
-        let headers = stream.response_headers().unwrap_or_default();
+        let Recording { marks, measured, request, reason, custom, piece, .. } = &self.recording;
+        stream.gather();
+        // The map is dearer than the one fact that is of use in it, but for RPCs.
+        let code = number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok());
+        let reads_map = request.rpc.is_some() || code.is_none();
+        let headers = if reads_map { stream.response_headers() } else { None }.unwrap_or_default();
         let headers = Headers::new(&headers);
-        let status = match status(headers) {
-            Some(status) => Some(status),
-            None => number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok()),
-        };
-        let grpc = request.is_grpc.then(|| match headers.get(b"grpc-status") {
-            Some(status) => GrpcStatus::parse(status),
-            None => stream.response_trailer("grpc-status").and_then(|it| GrpcStatus::parse(&it)),
-        });
-        let mut grpc = grpc.flatten();
-        let mut complete = marks.response_end.is_some() && (*measured || status.is_some());
-        let (mut flags, mut code_details) = (ResponseFlags::default(), Vec::new());
-        let unanswered = request.is_grpc && grpc.is_none();
-        if unanswered || Exchange::went_wrong(status, grpc, complete) {
-            flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
-            code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
-            // The proxy follows the redirect itself, in a stream of its own: this one is over.
-            complete |= code_details == b"internal_redirect";
-        }
-        if unanswered && flags.client_gone() {
-            grpc = Some(GrpcStatus::CANCELLED);
-        }
-        let attempts = number(stream, Fact::Attempts);
-        let mut upstream = |fact| match attempts {
-            Some(0) => None,
-            _ => stream.fact(fact),
-        };
-        let cluster = upstream(Fact::Cluster).unwrap_or_default();
-        let address = upstream(Fact::UpstreamAddress).unwrap_or_default();
-        let backend = upstream(Fact::BackendLatency).as_deref().and_then(integer);
-        let backend = backend.and_then(|it| u64::try_from(it).ok()).map(Duration::from_nanos);
-        let mut breakdown = marks.breakdown(attempts, backend);
-        breakdown.upper_bound |= !measured;
-        let client = match kinds {
-            Kinds::One(Kind::Client) => None,
-            Kinds::One(Kind::Server) | Kinds::Both => stream.fact(Fact::ClientAddress),
-        };
-        Exchange {
+        let status = code.or_else(|| status(headers));
+        let complete = marks.response_end.is_some() && (*measured || status.is_some())
+            || http::is_tunnel(request.method(), status);
+        let body = piece.bytes();
+        let response = Response { headers, http_status: status, body, is_complete: complete };
+        let trailer = || stream.response_trailer("grpc-status");
+        let rpc = request.rpc.and_then(|it| it.status(response, trailer));
+        let mut it = Exchange {
             request,
             status,
-            grpc,
+            rpc,
             complete,
-            protocol: stream.fact(Fact::Protocol).unwrap_or_default(),
-            client: client.unwrap_or_default(),
-            cluster,
-            upstream: address,
-            attempts,
-            flags,
-            code_details,
-            breakdown,
+            protocol: Vec::new(),
+            downstream: Peer::default(),
+            cluster: Vec::new(),
+            upstream: Peer::default(),
+            transport_failure: Vec::new(),
+            route_name: stream.fact(Fact::RouteName).unwrap_or_default(),
+            attempts: number(stream, Fact::Attempts),
+            resends: 0,
+            flags: ResponseFlags::default(),
+            code_details: Vec::new(),
+            breakdown: Breakdown::default(),
+            pool_wait: None,
+            request_bytes: marks.request_bytes,
+            response_bytes: marks.response_bytes,
             reason: *reason,
-            baggage,
+            about: About::default(),
+            custom,
+            custom_at_end: Vec::new(),
+        };
+        if it.may_have_failed() {
+            it.flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
+            it.code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
+            // The proxy follows the redirect itself, in a stream of its own: this one is over.
+            it.complete |= it.code_details == b"internal_redirect";
+            if rpc.is_none() && it.flags.client_gone() {
+                let waited = self.ended.since(marks.started);
+                it.rpc = request.rpc.map(|it| it.given_up(request.timeout, waited));
+            }
         }
+        let mut backend = None;
+        if it.attempts != Some(0) {
+            it.cluster = stream.fact(Fact::Cluster).unwrap_or_default();
+            let certificate = (Fact::UpstreamUriSan, Fact::UpstreamDnsSan);
+            it.upstream = peer(stream, Fact::UpstreamAddress, Fact::UpstreamTls, certificate);
+            backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
+            it.pool_wait = number(stream, Fact::PoolReady).map(Duration::from_nanos);
+            if it.flags != ResponseFlags::default() {
+                it.transport_failure = stream.fact(Fact::TransportFailure).unwrap_or_default();
+            }
+        }
+        it.breakdown = marks.breakdown(it.attempts, backend, self.ended);
+        it.breakdown.upper_bound |= !measured;
+        if kinds != Kinds::One(Kind::Client) {
+            it.protocol = stream.fact(Fact::Protocol).unwrap_or_default();
+            let certificate = (Fact::PeerUriSan, Fact::PeerDnsSan);
+            it.downstream = peer(stream, Fact::ClientAddress, Fact::DownstreamTls, certificate);
+        }
+        it
     }
 
     /// One of the hop's spans.
@@ -95,8 +111,8 @@ impl Hop {
         kinds: Kinds,
         kind: Kind,
         exchange: &'a Exchange<'_>,
+        name: &'a [u8],
         outcome: &'a Outcome<'a>,
-        now: Monotonic,
     ) -> Span<'a> {
         let Recording { outer_id, parent, links, marks, request, .. } = &self.recording;
         let start = self.start;
@@ -107,9 +123,11 @@ impl Hop {
             (Kinds::Both, Kind::Server) => (*outer_id, remote),
             (Kinds::Both, Kind::Client) => (self.span_id, Some(outer)),
         };
-        let whole = (marks.started, now);
+        let whole = (marks.started, self.ended);
         let (began, ended) = match (kinds, kind, exchange.breakdown.upstream_started) {
-            (Kinds::Both, Kind::Client, Some(began)) => (began, marks.response_end.unwrap_or(now)),
+            (Kinds::Both, Kind::Client, Some(began)) => {
+                (began, marks.response_end.unwrap_or(self.ended))
+            }
             _ => whole,
         };
         Span {
@@ -118,7 +136,7 @@ impl Hop {
             parent,
             flags: self.flags,
             tracestate: request.tracestate(),
-            name: exchange.name(),
+            name,
             kind,
             start: start.plus(began.since(marks.started)),
             end: start.plus(ended.since(marks.started)),
@@ -126,6 +144,18 @@ impl Hop {
             links: if parent == remote { links } else { &[] },
         }
     }
+}
+
+/// Who is at the other end of a connection; names are asked for only where TLS may prove them.
+fn peer(stream: &mut impl Stream, address: Fact, tls: Fact, (uri, dns): (Fact, Fact)) -> Peer {
+    let tls_version = stream.fact(tls).unwrap_or_default();
+    let mut name = Vec::new();
+    for san in [uri, dns] {
+        if !tls_version.is_empty() && name.is_empty() {
+            name = stream.fact(san).unwrap_or_default();
+        }
+    }
+    Peer { address: stream.fact(address).unwrap_or_default(), tls_version, name }
 }
 
 /// The status of a response, by its headers.

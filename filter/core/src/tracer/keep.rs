@@ -10,8 +10,9 @@ use crate::propagation::Edit;
 use crate::request::{Direction, Headers, Stream};
 use crate::sampling::Reason;
 use crate::semconv::Kind;
-use crate::semconv::grpc::GrpcStatus;
+use crate::semconv::grpc;
 use crate::semconv::http;
+use crate::semconv::rpc::Protocol;
 use crate::shared::Shared;
 use crate::span::Kinds;
 use crate::span::active::{ActiveSpan, State, Waiting};
@@ -48,16 +49,18 @@ impl Tracer {
         }
         let State::Waiting(waiting) = state else { return edits };
         let status = hop::status(headers);
-        let grpc = waiting.is_grpc.then(|| headers.get(b"grpc-status")).flatten();
-        let grpc = grpc.and_then(GrpcStatus::parse);
+        let may_have_status = waiting.rpc.is_some_and(Protocol::has_grpc_status);
+        let grpc = may_have_status.then(|| headers.get(b"grpc-status")).flatten();
+        let grpc = grpc.and_then(grpc::status);
         // As a server sees it: what its client did wrong need not be looked into at the end.
         waiting.went_well = match grpc {
             Some(status) => !status.is_error(Kind::Server),
             None => status.is_some_and(|it| !http::is_error(it, Kind::Server)),
         };
         // A status in the headers is the last word; otherwise there is one in the trailers.
-        waiting.is_grpc &= grpc.is_none();
+        waiting.ends_in_trailers &= grpc.is_none();
         let now = now();
+        waiting.marks.response_start = Some(now);
         let elapsed = now.since(waiting.marks.started);
         let own = || self.config.keep.at_response_headers(status, grpc, elapsed);
         let told = below.is_some_and(|it| it.flags.is_sampled()).then_some(Reason::Below);
@@ -95,7 +98,7 @@ impl Tracer {
         host: &mut impl Stream,
         now: impl FnOnce() -> Now,
     ) -> Option<Now> {
-        let Waiting { marks, is_grpc, went_well, reason, .. } = waiting;
+        let Waiting { marks, ends_in_trailers, went_well, reason, .. } = waiting;
         let policy = &self.config.keep;
         if reason.is_some() {
             return Some(now());
@@ -103,11 +106,11 @@ impl Tracer {
         if policy.errors {
             let mut call_failed = || {
                 let status = host.response_trailer("grpc-status");
-                let status = status.and_then(|it| GrpcStatus::parse(&it));
+                let status = status.and_then(|it| grpc::status(&it));
                 status.is_none_or(|it| it.is_error(Kind::Server))
             };
             let is_complete = marks.response_end.is_some() && *went_well;
-            if !is_complete || *is_grpc && call_failed() {
+            if !is_complete || *ends_in_trailers && call_failed() {
                 return Some(now());
             }
         }

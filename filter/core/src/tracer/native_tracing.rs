@@ -2,6 +2,7 @@
 
 use super::Tracer;
 use crate::export::health::Notice;
+use crate::id::SpanId;
 use crate::propagation::{self, Format};
 use crate::request::Stream;
 use crate::span::active::ActiveSpan;
@@ -12,14 +13,20 @@ pub(super) const LOOKS: u32 = 16;
 
 impl Tracer {
     /// With its own tracing switched on, a proxy writes its own `traceparent` over ours,
-    /// after the filter: the trace falls apart, and only the end of a request shows it.
-    pub(super) fn look_for_native_tracing(&mut self, span: &ActiveSpan, stream: &mut impl Stream) {
+    /// after the filter: the trace falls apart, and only the end of a request shows it. Its
+    /// tries wrote `on_wire` there, which is ours as well.
+    pub(super) fn look_for_native_tracing(
+        &mut self,
+        span: &ActiveSpan,
+        on_wire: SpanId,
+        stream: &mut impl Stream,
+    ) {
         // Who does not write the header has nothing that could be written over.
         let writes = span.is_ours && self.config.propagation.inject.has(Format::TraceContext);
         let Some(looks) = self.looks.checked_sub(1).filter(|_| writes) else { return };
         self.looks = looks;
         let Some(value) = stream.request_header(propagation::traceparent::NAME) else { return };
-        if propagation::is_ours(&value, span.trace_id, span.span_id) {
+        if propagation::is_ours(&value, span.trace_id, on_wire) {
             return;
         }
         self.stats.count(Stat::NativeTracing);

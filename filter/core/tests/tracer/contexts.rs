@@ -106,6 +106,7 @@ fn a_disabled_filter_leaves_requests_alone() {
     let around = Surroundings {
         node_id: "",
         node_cluster: "",
+        metadata: &|_| None,
         env: &|name| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned()),
     };
     let mut tracer =

@@ -16,7 +16,9 @@ mod keep;
 mod links;
 mod native_tracing;
 mod responses;
+mod access_log;
 mod sampling;
+mod settings;
 mod spans;
 mod trust;
 
@@ -47,7 +49,12 @@ struct Scripted {
     request: Option<Vec<(&'static str, &'static str)>>,
     response: Option<Vec<(&'static str, &'static str)>>,
     trailers: HashMap<&'static str, &'static str>,
+    properties: HashMap<&'static str, Vec<u8>>,
     asked: Vec<Fact>,
+    /// What was left to the access log.
+    left: Vec<(String, String)>,
+    /// Whether the host takes nothing for it.
+    leaves_nothing: bool,
     /// What the workers of the process share.
     shared: HashMap<String, (Vec<u8>, u32)>,
 }
@@ -56,6 +63,10 @@ impl Stream for Scripted {
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>> {
         self.asked.push(fact);
         self.facts.get(&fact).cloned()
+    }
+
+    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
+        self.properties.get(path).cloned()
     }
 
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
@@ -73,6 +84,11 @@ impl Stream for Scripted {
 
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>> {
         self.trailers.get(name).map(|it| it.as_bytes().to_vec())
+    }
+
+    fn leave(&mut self, name: &str, text: &[u8]) -> bool {
+        self.left.push((name.to_owned(), String::from_utf8(text.to_vec()).unwrap()));
+        !self.leaves_nothing
     }
 }
 
@@ -123,7 +139,8 @@ impl Scripted {
 }
 
 fn tracer(document: &str) -> Tracer {
-    let around = Surroundings { node_id: "", node_cluster: "", env: &|_| None };
+    let around =
+        Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &|_| None };
     Tracer::new(config::read(document.as_bytes(), &around).unwrap())
 }
 

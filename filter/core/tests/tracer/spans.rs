@@ -7,7 +7,7 @@ fn a_span_says_what_the_proxy_knows() {
     let mut tracer = inbound();
     exchange(&mut tracer, &[], Scripted::answered("200"));
     let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
-    assert_eq!((&span.name[..], span.kind), ("GET", 2));
+    assert_eq!((&span.name[..], span.kind), ("GET /cart", 2));
     assert_eq!(span.start_time_unix_nano, 1_700_000_000_000_000_000);
     assert_eq!(span.end_time_unix_nano, 1_700_000_000_052_000_000);
     assert_eq!(
@@ -19,18 +19,157 @@ fn a_span_says_what_the_proxy_knows() {
             "url.scheme=http",
             "url.path=/cart",
             "url.query=token=REDACTED",
+            "url.template=/cart",
+            "hopspan.route=/cart",
+            "http.response.status_code=200",
             "client.address=10.0.0.7",
             "client.port=5555",
-            "user_agent.original=curl/8",
-            "http.response.status_code=200",
+            "network.peer.address=10.0.0.7",
+            "network.peer.port=5555",
             "network.protocol.version=1.1",
-            "hopspan.upstream.cluster=shop",
-            "hopspan.upstream.address=10.0.0.9:8080",
+            "user_agent.original=curl/8",
             "hopspan.proxy_time_ns=1000000",
             "hopspan.upstream_time_ns=50000000",
+            "hopspan.upstream.cluster=shop",
+            "hopspan.upstream.address=10.0.0.9:8080",
         ]
     );
     assert_eq!(span.status, None);
+}
+
+/// The value of an attribute, where the span has it.
+fn value<'a>(attributes: &'a [String], key: &str) -> Option<&'a str> {
+    attributes.iter().find_map(|it| it.strip_prefix(key)?.strip_prefix('='))
+}
+
+#[test]
+fn each_part_of_a_request_is_on_the_span_that_is_nearest_to_it() {
+    let mut tracer = tracer(r#"{"direction":"gateway","collector":{"cluster":"c"}}"#);
+    let mut stream = Scripted::answered("200")
+        .with(Fact::RouteName, b"shop-route")
+        .with(Fact::DownstreamTls, b"TLSv1.3")
+        .with(Fact::PeerUriSan, b"spiffe://a/caller")
+        .with(Fact::UpstreamTls, b"TLSv1.2")
+        .with(Fact::UpstreamDnsSan, b"shop.internal")
+        .number(Fact::PoolReady, 300_000);
+    let bytes = encode_headers(&[&GET[..], &[("x-request-id", "r-1")]].concat());
+    let head = RequestHead { headers: Headers::new(&bytes), end_of_stream: false, now: ms(0) };
+    let mut span = tracer.start(&head, &mut stream, &mut ids()).span.unwrap();
+    span.request_body(7);
+    span.request_body(5);
+    span.request_ended(|| ms(2));
+    span.response_began(|| ms(50));
+    span.response_body(100);
+    span.response_ended(|| ms(51));
+    tracer.finish(span, &mut stream, || at(52));
+
+    let [server, client] = &exported(&mut tracer)[..] else { panic!("two spans") };
+    let (server, client) = (attributes(server), attributes(client));
+    for (key, of_server, of_client) in [
+        ("user_agent.original", Some("curl/8"), None),
+        ("http.request.body.size", Some("12"), None),
+        ("http.response.body.size", Some("100"), None),
+        ("hopspan.route_name", Some("shop-route"), None),
+        ("hopspan.pool_wait_ns", Some("300000"), None),
+        ("hopspan.request_receive_ns", Some("2000000"), None),
+        ("hopspan.first_byte_ns", Some("50000000"), None),
+        ("hopspan.response_send_ns", Some("2000000"), None),
+        ("hopspan.downstream.tls_version", Some("TLSv1.3"), None),
+        ("hopspan.downstream.peer", Some("spiffe://a/caller"), None),
+        ("hopspan.upstream.cluster", Some("shop"), Some("shop")),
+        ("hopspan.upstream.tls_version", None, Some("TLSv1.2")),
+        ("hopspan.upstream.peer", None, Some("shop.internal")),
+        ("network.peer.address", Some("10.0.0.7"), Some("10.0.0.9")),
+        ("network.peer.port", Some("5555"), Some("8080")),
+        ("url.full", None, Some("http://shop.example:8080/cart?token=REDACTED")),
+    ] {
+        assert_eq!((value(&server, key), value(&client, key)), (of_server, of_client), "{key}");
+    }
+    let request_id = value(&server, "http.request.header.x-request-id");
+    assert!(request_id.is_some_and(|it| it.contains("r-1")), "a list: {server:?}");
+}
+
+#[test]
+fn an_address_that_another_proxy_told_is_not_who_the_connection_is_with() {
+    let mut tracer = inbound();
+    let told = Scripted::answered("200").with(Fact::ClientAddress, b"203.0.113.9:0");
+    exchange(&mut tracer, &[("x-forwarded-for", "203.0.113.9")], told);
+    let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+    let attributes = attributes(span);
+    assert_eq!(value(&attributes, "client.address"), Some("203.0.113.9"));
+    for key in ["client.port", "network.peer.address", "network.peer.port"] {
+        assert_eq!(value(&attributes, key), None, "{key}");
+    }
+}
+
+#[test]
+fn a_trusted_caller_may_say_what_was_asked_for() {
+    let forwarded =
+        [("x-forwarded-proto", "https"), ("x-forwarded-host", "www.example, shop.example")];
+    for (why, trust, want) in [
+        ("trusted", "continue", ("https", "www.example", "443")),
+        ("not trusted", "ignore_sampling", ("http", "shop.example", "8080")),
+    ] {
+        let mut tracer = tracer(&format!(
+            r#"{{"direction":"inbound","trust":{{"default":"{trust}"}},"collector":{{"cluster":"c"}}}}"#
+        ));
+        exchange(&mut tracer, &forwarded, Scripted::answered("200"));
+        let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+        let attributes = attributes(span);
+        let got = ["url.scheme", "server.address", "server.port"].map(|it| value(&attributes, it));
+        assert_eq!(got, [Some(want.0), Some(want.1), Some(want.2)], "{why}");
+    }
+}
+
+#[test]
+fn what_the_proxy_answers_itself_is_nothing_that_it_received() {
+    let made = |status, flag: u32, details: &str| {
+        Scripted::answered(status)
+            .number(Fact::ResponseFlags, 1 << flag)
+            .with(Fact::CodeDetails, details.as_bytes())
+    };
+    let refused = "upstream_reset_before_response_started{connection_refused}";
+    for (why, stream, status, server, client) in [
+        (
+            "refused",
+            made("503", 5, refused),
+            None,
+            Some("upstream_connection_failure"),
+            Some("upstream_connection_failure"),
+        ),
+        (
+            "no answer in time",
+            made("504", 2, "response_timeout"),
+            None,
+            Some("timeout"),
+            Some("timeout"),
+        ),
+        (
+            "idle, which was the client's affair",
+            made("408", 16, "stream_idle_timeout"),
+            None,
+            None,
+            Some("stream_idle_timeout"),
+        ),
+        (
+            "the last of several tries",
+            made("503", 15, "via_upstream"),
+            Some("503"),
+            Some("503"),
+            Some("503"),
+        ),
+        ("a flag beside a good answer", made("200", 15, "via_upstream"), Some("200"), None, None),
+    ] {
+        let mut tracer = tracer(r#"{"direction":"gateway","collector":{"cluster":"c"}}"#);
+        exchange(&mut tracer, &[], stream);
+        let spans = exported(&mut tracer);
+        let [of_server, of_client] = &spans[..] else { panic!("two spans") };
+        let (of_server, of_client) = (attributes(of_server), attributes(of_client));
+        assert_eq!(value(&of_client, "http.response.status_code"), status, "{why}");
+        assert!(value(&of_server, "http.response.status_code").is_some(), "{why}");
+        let errors = [&of_server, &of_client].map(|it| value(it, "error.type"));
+        assert_eq!(errors, [server, client], "{why}");
+    }
 }
 
 #[test]
@@ -96,8 +235,22 @@ fn an_outcome_is_judged_by_the_side_that_saw_it() {
             "reset in the middle",
             reset(Scripted::answered("200")),
             false,
-            Some("upstream_reset_after_response_started"),
-            Some("upstream_reset_after_response_started"),
+            Some("upstream_protocol_error"),
+            Some("upstream_protocol_error"),
+        ),
+        (
+            "cut off without a flag",
+            Scripted::answered("200").with(Fact::CodeDetails, b"some_reason{with particulars}"),
+            false,
+            Some("some_reason"),
+            Some("some_reason"),
+        ),
+        (
+            "client gone after a bad answer began",
+            gone(Scripted::answered("500")),
+            false,
+            Some("500"),
+            Some("500"),
         ),
         ("client gone in the middle", gone(Scripted::answered("200")), false, None, None),
         (
@@ -222,12 +375,23 @@ fn nothing_is_asked_that_no_attribute_needs() {
     };
     use Fact::*;
     let inbound = r#"{"direction":"inbound","collector":{"cluster":"c"}}"#;
-    let fine = [Attempts, Cluster, UpstreamAddress, BackendLatency, ClientAddress, Protocol];
-    assert_eq!(asked(inbound, Scripted::answered("200")), fine);
-    let failed = [ResponseFlags, CodeDetails].iter().chain(&fine).copied().collect::<Vec<_>>();
-    assert_eq!(asked(inbound, Scripted::answered("503")), failed);
+    let upstream = [Cluster, UpstreamTls, UpstreamAddress, BackendLatency, PoolReady];
+    let client = [Protocol, DownstreamTls, ClientAddress];
+    let hop = [ResponseCode, RouteName, Attempts];
+    let all = |parts: &[&[Fact]]| parts.concat();
+    assert_eq!(asked(inbound, Scripted::answered("200")), all(&[&hop, &upstream, &client]));
+    let why = [ResponseFlags, CodeDetails];
+    let failed = asked(inbound, Scripted::answered("503"));
+    assert_eq!(failed, all(&[&hop, &why, &upstream, &client]));
+    let flagged = asked(inbound, Scripted::answered("503").number(ResponseFlags, 1 << 5));
+    assert_eq!(flagged, all(&[&hop, &why, &upstream, &[TransportFailure], &client]));
     let local = Scripted::answered("200").number(Attempts, 0);
-    assert_eq!(asked(inbound, local), [Attempts, ClientAddress, Protocol]);
+    assert_eq!(asked(inbound, local), all(&[&hop, &client]));
+    let outbound = r#"{"direction":"outbound","collector":{"cluster":"c"}}"#;
+    assert_eq!(asked(outbound, Scripted::answered("200")), all(&[&hop, &upstream]));
+    let secured = Scripted::answered("200").with(UpstreamTls, b"TLSv1.3");
+    let names = [UpstreamTls, UpstreamUriSan, UpstreamDnsSan];
+    assert!(asked(outbound, secured).windows(3).any(|it| it == names), "TLS has names");
     let unsampled = r#"{"direction":"inbound","collector":{"cluster":"c"},"sampling":{"ratio":0}}"#;
     assert_eq!(asked(unsampled, Scripted::answered("200")), []);
     let nothing = Scripted::answered("200");

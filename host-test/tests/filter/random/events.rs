@@ -12,7 +12,7 @@ pub(crate) enum Event {
     RequestBody(bool),
     RequestTrailers,
     ResponseHeaders(Vec<u8>, Option<Vec<u8>>, bool),
-    ResponseBody(bool),
+    ResponseBody(Vec<u8>, bool),
     ResponseTrailers(Vec<u8>),
     Property(&'static str, Vec<u8>),
     Finish(u8),
@@ -54,13 +54,14 @@ const KEYS: [&str; 5] =
     ["hopspan.keep.7", "hopspan.limit.0", "hopspan.floor.3", "hopspan.said.0", "hopspan.workers"];
 
 /// Calls of requests, not of starts.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "proxy_get_header_map_pairs",
     "proxy_get_header_map_value",
     "proxy_replace_header_map_value",
     "proxy_add_header_map_value",
     "proxy_remove_header_map_value",
     "proxy_get_property",
+    "proxy_get_buffer_bytes",
     "proxy_get_shared_data",
     "proxy_set_shared_data",
 ];
@@ -98,6 +99,9 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
         ":scheme",
         "user-agent",
         "content-type",
+        "connect-protocol-version",
+        "connect-timeout-ms",
+        "grpc-timeout",
         "traceparent",
         "tracestate",
         "cookie",
@@ -118,6 +122,11 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
         "/a?b=c",
         "shop:80",
         "application/grpc",
+        "application/grpc-web-text",
+        "application/connect+json",
+        "application/json",
+        "POST",
+        "100m",
         "a=1,b=2",
         "200",
         "500",
@@ -149,7 +158,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::RequestTrailers),
         3 => (value(), prop::option::of(value()), any::<bool>())
             .prop_map(|(it, told, end)| Event::ResponseHeaders(it, told, end)),
-        2 => any::<bool>().prop_map(Event::ResponseBody),
+        2 => (value(), any::<bool>()).prop_map(|(it, end)| Event::ResponseBody(it, end)),
         1 => value().prop_map(Event::ResponseTrailers),
         4 => (prop::sample::select(&PROPERTIES[..]), fact)
             .prop_map(|(it, fact)| Event::Property(it, fact)),
