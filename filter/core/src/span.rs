@@ -2,6 +2,7 @@
 
 pub mod name;
 pub mod custom;
+pub mod request_text;
 pub mod active;
 pub mod exchange;
 pub mod about;

@@ -2,9 +2,9 @@
 
 use super::Describe;
 use super::about::About;
-use super::active::RequestText;
 use super::custom::Attribute;
 use super::name::{Placeholder, Template};
+use super::request_text::RequestText;
 use crate::request::host_and_port;
 use crate::route::Route;
 use crate::sampling::Reason;
