@@ -14,9 +14,17 @@ impl Stats {
     pub(crate) fn parse(json: &str) -> Self {
         let json: Value = serde_json::from_str(json).expect("stats are JSON");
         let stats = json["stats"].as_array().expect("stats are a list");
-        // Histograms have no single value, and no name either.
-        let simple = |it: &Value| Some((it["name"].as_str()?.to_owned(), it["value"].as_i64()?));
-        Self(stats.iter().filter_map(simple).collect())
+        let mut all = BTreeMap::new();
+        for it in stats {
+            // Histograms have no single value, and no name either.
+            let (Some(name), Some(value)) = (it["name"].as_str(), it["value"].as_i64()) else {
+                continue;
+            };
+            // Envoy 1.36 shows those of a VM that a cluster's filter began under that cluster.
+            let name = name.find(PREFIX).and_then(|at| name.get(at..)).unwrap_or(name);
+            *all.entry(name.to_owned()).or_default() += value;
+        }
+        Self(all)
     }
 
     /// A stat of Envoy's own; 0 before it was ever counted.
