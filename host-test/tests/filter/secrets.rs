@@ -15,24 +15,24 @@ fn secret(place: &str) -> String {
     format!("{SECRET}-{place}")
 }
 
+/// Headers that are named like a secret.
+const SECRET_HEADERS: [&str; 11] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "x-auth",
+    "x-csrf-token",
+    "x-amz-security-token",
+    "x-goog-iap-jwt-assertion",
+    "x-session-id",
+    "x_client_secret",
+    "x-pin",
+];
+
 /// Everything is told that can be.
 fn config(direction: &str, redact: &str) -> String {
-    let request = [
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "x-api-key",
-        "x-auth",
-        "x-csrf-token",
-        "x-amz-security-token",
-        "x-goog-iap-jwt-assertion",
-        "x-session-id",
-        "x_client_secret",
-        "x-pin",
-        "referer",
-        "x-original-url",
-        "x-tenant",
-    ];
+    let request = [&SECRET_HEADERS[..], &["referer", "x-original-url", "x-tenant"]].concat();
     let response =
         ["set-cookie", "location", "www-authenticate", "x-token", "x-refresh", "x-cache"];
     let properties = [
@@ -94,23 +94,9 @@ fn request(path: &str) -> Headers {
         .with("x-tenant", "acme")
         .with("x-explain", "1")
         .with("grpc-timeout", "1S");
-    for name in [
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "x-api-key",
-        "x-auth",
-        "x-csrf-token",
-        "x-amz-security-token",
-        "x-goog-iap-jwt-assertion",
-        "x-session-id",
-        "x_client_secret",
-        "x-pin",
-        "x-plain",
-        "x-not-listed",
-        "x-forwarded-client-cert",
-    ] {
-        headers = headers.with(name, secret(name));
+    let not_told = ["x-plain", "x-not-listed", "x-forwarded-client-cert"];
+    for name in SECRET_HEADERS.iter().chain(&not_told) {
+        headers = headers.with(*name, secret(name));
     }
     headers.and("cookie", secret("second-cookie")).with(
         "baggage",
