@@ -18,8 +18,14 @@ source "$root/scripts/wasm.sh"
 source "$root/scripts/envoy.sh"
 # shellcheck source=scripts/checks.sh
 source "$root/scripts/checks.sh"
+# shellcheck source=scripts/prometheus.sh
+source "$root/scripts/prometheus.sh"
 # shellcheck source=scripts/fuzz.sh
 source "$root/scripts/fuzz.sh"
+# shellcheck source=scripts/collectors.sh
+source "$root/scripts/collectors.sh"
+# shellcheck source=scripts/soak.sh
+source "$root/scripts/soak.sh"
 # shellcheck source=scripts/doctor.sh
 source "$root/scripts/doctor.sh"
 
@@ -39,17 +45,24 @@ usage: ./build.sh WORD
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
   test-versions    the tests in real Envoy, on the oldest and the newest supported one
+  test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
+  collector        build that Collector and get that Zipkin, once, and say where they are
   clean            remove all that this script made: target/ and dist/
 
 what `test` is made of, in this order:
-  fmt  lint  shell  docs  deny  unit  browser  wasm  host  envoy  schema  demo --check  fuzz (short)
+  fmt  lint  shell  docs  deny  unit  browser  wasm  host  envoy  rules
+  test-collectors  schema  demo --check  fuzz (short)
 
 slow ones, not in `test`:
+  soak [SECONDS]   traffic through a real Envoy while the collector fails at random, 600 seconds
+                   and some more; prints what it measured
   reproducible     build the module again in another directory and compare the bytes
 
 environment:
   HOPSPAN_VERBOSE=1         show what each step prints (it is in target/log/ in any case)
   HOPSPAN_ENVOY=PATH        the Envoy to test with; else `envoy` on PATH, else the pinned one
+  HOPSPAN_COLLECTOR=PATH    the Collector to test with, else one is built
+  HOPSPAN_ZIPKIN=PATH       the jar of the Zipkin server to test with, else one is fetched
   HOPSPAN_WASM_TOOLCHAIN=debian
                             build the module with Debian's compiler and a standard library of
                             its own, even when the active toolchain could
@@ -68,9 +81,9 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | fuzz) "word_$word" "$@" ;;
-        test | wasm | doctor | test-versions | clean | reproducible | \
-            fmt | lint | shell | docs | deny | unit | browser | host | envoy | schema)
+        demo | check | explain | fuzz | soak) "word_$word" "$@" ;;
+        test | wasm | doctor | test-versions | test-collectors | collector | clean | reproducible | \
+            fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""
             "word_${word//-/_}"
             ;;

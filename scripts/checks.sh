@@ -17,11 +17,13 @@ word_test() {
     word_wasm
     word_host
     word_envoy
+    word_rules
+    test_in_collectors_if_any
     word_schema
     demo_check
     fuzz_shortly
     printf '\neverything passed in %s' "$(since "$began")"
-    summary unit host host-docs envoy
+    summary unit host host-docs envoy rules-envoy test-collectors
 }
 
 word_fmt() {
@@ -98,7 +100,11 @@ word_envoy() {
 
 test_in_envoy() {
     export HOPSPAN_WASM=$module
-    step "$1" "tests in Envoy $envoy_is" within "$test_limit" cargo test --locked --package host-test --test envoy
+    # Those with real collectors or a real Prometheus, and those that take long, have words of
+    # their own.
+    step "$1" "tests in Envoy $envoy_is" within "$test_limit" \
+        cargo test --locked --package host-test --test envoy -- \
+        --skip collectors:: --skip soak:: --skip "$real_prometheus"
 }
 
 word_test_versions() {

@@ -7,6 +7,7 @@ word_doctor() {
     doctor_rust
     doctor_wasm
     doctor_envoy
+    doctor_collectors
     doctor_optional
     printf '\n'
     if ((lacking)); then
@@ -123,6 +124,30 @@ doctor_envoy() {
     fi
 }
 
+# For test-collectors alone, which all else can do without.
+doctor_collectors() {
+    if [[ -n ${HOPSPAN_COLLECTOR:-} ]]; then
+        optional Collector "$HOPSPAN_COLLECTOR (from HOPSPAN_COLLECTOR)"
+    elif has_collector; then
+        here Collector "$collector_version, ${collector_home#"$root/"}/otelcol"
+    elif at_least "$(go_version)" "$go_wanted"; then
+        later Collector "for test-collectors: built with go $(go_version), into target/tools"
+    else
+        optional Collector "for test-collectors, built with go $go_wanted or newer: $(remedy "$go_hint" golang-go)"
+    fi
+    if ! java_ready; then
+        optional Zipkin "for test-collectors, needs Java $java_wanted: $(remedy "$java_hint" default-jre-headless)"
+    elif [[ -n ${HOPSPAN_ZIPKIN:-} ]]; then
+        optional Zipkin "$HOPSPAN_ZIPKIN (from HOPSPAN_ZIPKIN)"
+    elif [[ -f $zipkin_jar ]]; then
+        here Zipkin "$zipkin_version, ${zipkin_jar#"$root/"}"
+    elif type -P mvn >/dev/null; then
+        later Zipkin "for test-collectors: its pinned jar, into target/tools"
+    else
+        optional Zipkin "for test-collectors, its jar comes with mvn: $(remedy "" maven)"
+    fi
+}
+
 doctor_optional() {
     local why
     why=$(cannot_fuzz)
@@ -133,5 +158,14 @@ doctor_optional() {
         later shellcheck "for test: installs shellcheck"
     else
         optional shellcheck "$(remedy "" shellcheck)"
+    fi
+    if type -P promtool >/dev/null; then
+        here promtool "$(type -P promtool)"
+    elif [[ -x $tools/prometheus/promtool ]]; then
+        here promtool "target/tools/prometheus/promtool"
+    elif can_install; then
+        later promtool "for test: unpacks the package prometheus into target/tools"
+    else
+        optional promtool "$(remedy "" prometheus)"
     fi
 }

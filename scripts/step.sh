@@ -60,6 +60,7 @@ die_of_step() {
 
 # Says that a step was left out, and why.
 skip() {
+    rm -f -- "$logs/$1"*.log # of a run in which it was not left out
     printf '%-18s %-56s %8s  skipped\n' "$1" "$2" -
     skipped=$((skipped + 1))
 }

@@ -1,4 +1,4 @@
-//! The proxy-wasm ABI 0.2.1 as bytes in and a status out: the one file with `unsafe`.
+//! The proxy-wasm ABI 0.2.1 as bytes in and a status out: the one place with `unsafe`.
 //!
 //! Every call can fail in every way and none of them panics. A host may refuse any call
 //! (a capability that was not granted, a map that is not there in this phase), and one
@@ -21,6 +21,8 @@ impl Status {
     pub const OK: Self = Self(0);
     /// An argument was wrong, such as the name of a cluster.
     pub const BAD_ARGUMENT: Self = Self(2);
+    /// The queue has no item.
+    pub const EMPTY: Self = Self(7);
     /// Somebody else was faster.
     pub const CAS_MISMATCH: Self = Self(8);
 }
@@ -45,6 +47,8 @@ pub enum Buffer {
     ResponseBody = 1,
     /// The answer to a callout.
     CallResponseBody = 4,
+    /// The configuration of the VM, which plugins may share.
+    VmConfiguration = 6,
     /// The configuration, while it is being handed over.
     PluginConfiguration = 7,
 }
@@ -60,120 +64,7 @@ pub enum Level {
     Error = 4,
 }
 
-mod abi {
-    #[link(wasm_import_module = "env")]
-    unsafe extern "C" {
-        pub(super) fn proxy_log(level: i32, text: *const u8, len: usize) -> i32;
-        pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> i32;
-        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
-        pub(super) fn proxy_get_buffer_bytes(
-            buffer: i32,
-            start: usize,
-            max: usize,
-            data: *mut *mut u8,
-            len: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_get_header_map_pairs(
-            map: i32,
-            data: *mut *mut u8,
-            len: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_get_header_map_value(
-            map: i32,
-            name: *const u8,
-            name_len: usize,
-            data: *mut *mut u8,
-            len: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_replace_header_map_value(
-            map: i32,
-            name: *const u8,
-            name_len: usize,
-            value: *const u8,
-            value_len: usize,
-        ) -> i32;
-        pub(super) fn proxy_add_header_map_value(
-            map: i32,
-            name: *const u8,
-            name_len: usize,
-            value: *const u8,
-            value_len: usize,
-        ) -> i32;
-        pub(super) fn proxy_remove_header_map_value(
-            map: i32,
-            name: *const u8,
-            name_len: usize,
-        ) -> i32;
-        pub(super) fn proxy_get_property(
-            path: *const u8,
-            path_len: usize,
-            data: *mut *mut u8,
-            len: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_set_property(
-            path: *const u8,
-            path_len: usize,
-            value: *const u8,
-            value_len: usize,
-        ) -> i32;
-        pub(super) fn proxy_call_foreign_function(
-            name: *const u8,
-            name_len: usize,
-            argument: *const u8,
-            argument_len: usize,
-            data: *mut *mut u8,
-            len: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_get_shared_data(
-            key: *const u8,
-            key_len: usize,
-            data: *mut *mut u8,
-            len: *mut usize,
-            cas: *mut u32,
-        ) -> i32;
-        pub(super) fn proxy_set_shared_data(
-            key: *const u8,
-            key_len: usize,
-            data: *const u8,
-            len: usize,
-            cas: u32,
-        ) -> i32;
-        pub(super) fn proxy_define_metric(
-            kind: i32,
-            name: *const u8,
-            len: usize,
-            id: *mut u32,
-        ) -> i32;
-        pub(super) fn proxy_increment_metric(id: u32, by: i64) -> i32;
-        pub(super) fn proxy_record_metric(id: u32, value: u64) -> i32;
-        pub(super) fn proxy_http_call(
-            cluster: *const u8,
-            cluster_len: usize,
-            headers: *const u8,
-            headers_len: usize,
-            body: *const u8,
-            body_len: usize,
-            trailers: *const u8,
-            trailers_len: usize,
-            timeout_ms: u32,
-            token: *mut u32,
-        ) -> i32;
-        pub(super) fn proxy_done() -> i32;
-    }
-
-    #[link(wasm_import_module = "wasi_snapshot_preview1")]
-    unsafe extern "C" {
-        pub(super) fn clock_time_get(clock: i32, precision: i64, time: *mut u64) -> i32;
-        pub(super) fn random_get(bytes: *mut u8, len: usize) -> i32;
-        pub(super) fn environ_sizes_get(count: *mut usize, len: *mut usize) -> i32;
-        pub(super) fn environ_get(entries: *mut *mut u8, bytes: *mut u8) -> i32;
-    }
-
-    #[cfg(target_family = "wasm")]
-    unsafe extern "C" {
-        pub(super) fn __wasm_call_ctors();
-    }
-}
+mod abi;
 
 /// Writes a line into the proxy's log.
 pub fn log(level: Level, text: &str) {
@@ -337,6 +228,37 @@ pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Status {
     Status(unsafe {
         abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
     })
+}
+
+/// The token of the queue of this name, which is made if there is none. Whoever asked last is
+/// told of new items.
+pub fn shared_queue(name: &[u8]) -> Option<u32> {
+    let mut token = 0;
+    // SAFETY: the host reads the name and writes four bytes at `token`.
+    let status =
+        unsafe { abi::proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut token) };
+    (status == 0).then_some(token)
+}
+
+/// Puts an item behind all others of a queue.
+pub fn enqueue(token: u32, item: &[u8]) -> Status {
+    // SAFETY: the host reads the item and keeps a copy.
+    Status(unsafe { abi::proxy_enqueue_shared_queue(token, item.as_ptr(), item.len()) })
+}
+
+/// Takes the oldest item out of a queue.
+///
+/// # Errors
+///
+/// [`Status::EMPTY`], or there is no such queue.
+pub fn dequeue(token: u32) -> Result<Vec<u8>, Status> {
+    let mut status = Status::OK;
+    // SAFETY: `returned` says what the two pointers are for.
+    let item = returned(|data, len| unsafe {
+        status = Status(abi::proxy_dequeue_shared_queue(token, data, len));
+        status.0
+    });
+    item.ok_or(status)
 }
 
 /// A new id for a counter (0) or gauge (1), which all workers share by its name. Each

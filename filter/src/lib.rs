@@ -14,4 +14,5 @@ mod facts;
 mod expr;
 mod shared;
 mod say;
+mod hand_over;
 mod root;

@@ -1,6 +1,7 @@
 //! A root context: one configuration, its callouts and its timer.
 
 use crate::expr::AtOnce;
+use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Map, Status};
 use crate::say;
 use hopspan_core::context::{SpanContext, TraceFlags};
@@ -9,6 +10,7 @@ use hopspan_core::export::answer::Answer;
 use hopspan_core::id::Generator;
 use hopspan_core::request::Headers;
 use hopspan_core::stats::Stat;
+use hopspan_core::time::Monotonic;
 use hopspan_core::tracer::Tracer;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,30 +22,52 @@ pub(crate) struct Root {
     pub(crate) tracer: Tracer,
     /// How the host is asked for many facts at once.
     pub(crate) at_once: AtOnce,
+    /// Who comes before and after it.
+    pub(crate) lineage: Lineage,
+    /// Whether it had a request: the main thread's root contexts never have.
+    pub(crate) serves: bool,
     /// Ids of the host's metrics, each at its stat's place; `None` where it has none.
     metrics: [Option<u32>; Stat::ALL.len()],
     /// Callouts that the host has promised to answer.
     calls: Vec<(u32, CallId)>,
     /// The period that the host was told, in milliseconds.
     period: u32,
-    /// Whether the host waits for us to be done.
-    host_waits: bool,
+    /// Since when the host waits for us to be done, if it does.
+    host_waits: Option<Monotonic>,
 }
 
 /// More callouts than are ever in flight: a host that never answers fills no memory.
 const MAX_CALLS: usize = 256;
-/// The most of an answer's body that is looked at.
-const MAX_ANSWER: usize = 4096;
+/// How long the host is kept waiting for answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// More than a queue of others' requests holds, as a rule: what a tick takes of it.
+const MAX_TAKEN: usize = 64;
+/// The most of an answer's body that is looked at. One that is cut off cannot be read, and what
+/// it rejects would count as exported; collectors say less than this.
+const MAX_ANSWER: usize = 1 << 16;
 
 impl Root {
-    pub(crate) fn new(tracer: Tracer, metrics: [Option<u32>; Stat::ALL.len()]) -> Self {
-        let at_once = AtOnce::default();
-        Self { tracer, at_once, metrics, calls: Vec::new(), period: 0, host_waits: false }
+    pub(crate) fn new(
+        tracer: Tracer,
+        lineage: Lineage,
+        metrics: [Option<u32>; Stat::ALL.len()],
+    ) -> Self {
+        Self {
+            tracer,
+            at_once: AtOnce::default(),
+            lineage,
+            serves: false,
+            metrics,
+            calls: Vec::new(),
+            period: 0,
+            host_waits: None,
+        }
     }
 
     /// Time has passed: sends what is due, and says when to come again.
     pub(crate) fn tick(&mut self, ids: &mut Generator) {
-        let wait = self.tracer.tick(host::monotonic(), ids.bits());
+        let wait = self.tracer.tick(host::now(), ids.bits());
+        self.take_over();
         self.send(ids);
         self.wake_after(wait);
     }
@@ -96,22 +120,87 @@ impl Root {
             Some(status) => Answer::Response { status, retry_after, body: &body },
             None => Answer::None,
         };
-        self.tracer.answered(id, &answer, host::monotonic(), ids.bits());
+        self.tracer.answered(id, &answer, host::now(), ids.bits());
         self.send(ids);
     }
 
-    /// The configuration ends. Returns whether the host need not wait.
+    /// Whether ended configurations may leave it anything.
+    pub(crate) fn takes_over(&self) -> bool {
+        let config = self.tracer.config();
+        config.enabled && config.collector.is_some()
+    }
+
+    /// Takes what ended configurations have left, as much as there is room for. Only where
+    /// there are requests: the main thread's root contexts and a canary's do nothing.
+    fn take_over(&mut self) {
+        for _ in 0..MAX_TAKEN {
+            if !self.serves || !self.tracer.wants_handed_over() {
+                return;
+            }
+            let Some(item) = self.lineage.take() else { return };
+            self.tracer.take_over(&item);
+        }
+    }
+
+    /// The configuration ends while its VM lives on: all goes out at once, and answers will be
+    /// heard. Returns whether there is none to wait for.
     pub(crate) fn drain(&mut self, ids: &mut Generator) -> bool {
-        let drained = self.tracer.drain(host::monotonic());
-        self.host_waits = !drained;
+        let now = host::monotonic();
+        self.tracer.drain(now);
         self.send(ids);
-        !self.host_waits
+        self.host_waits = (!self.is_over(now)).then_some(now);
+        if self.host_waits() {
+            self.wake_after(LAST_ANSWERS.min(self.tracer.config().batch.schedule_delay));
+        }
+        !self.host_waits()
+    }
+
+    /// The configuration ends, its VM with it, and nobody comes after: what may be sent is
+    /// sent, also what others have left, for it often arrives. But no answer will be heard, so
+    /// nobody may say so, and all counts as lost. Returns whether there is none to wait for,
+    /// should the VM live on after all.
+    pub(crate) fn drain_unheard(&mut self, ids: &mut Generator) -> bool {
+        self.take_over();
+        let is_done = self.drain(ids);
+        self.leave(false);
+        is_done
+    }
+
+    /// The configuration ends, its VM with it, and somebody comes after.
+    pub(crate) fn stop(&mut self) -> bool {
+        self.tracer.drain(host::monotonic());
+        true
+    }
+
+    /// Leaves what there is, in flight included, to a successor, or counts it as lost.
+    pub(crate) fn leave(&mut self, is_followed: bool) {
+        let Self { tracer, lineage, .. } = self;
+        tracer.hand_over(|spans| is_followed && lineage.give(spans));
+    }
+
+    /// Whether the host waits for this to be over.
+    pub(crate) fn host_waits(&self) -> bool {
+        self.host_waits.is_some()
+    }
+
+    /// Whether a configuration that has ended has done what it can.
+    pub(crate) fn is_over(&self, now: Monotonic) -> bool {
+        let is_late = self.host_waits.is_some_and(|since| now.since(since) >= LAST_ANSWERS);
+        self.tracer.is_drained(now) && (is_late || self.calls.is_empty())
+    }
+
+    /// Tells the host that waits that it need not.
+    pub(crate) fn done(&mut self) {
+        self.host_waits = None;
+        // The host may have given up waiting, which it then says here.
+        let _ = host::done();
     }
 
     /// Sends all that may be sent now.
     fn send(&mut self, ids: &mut Generator) {
-        let now = host::monotonic();
-        while let Some(call) = self.tracer.next_call(now) {
+        let now = host::now();
+        let deflate = |plain: &[u8]| host::foreign("compress", plain);
+        while let Some(call) = self.tracer.next_call(now.mono, deflate) {
             let context = SpanContext {
                 trace_id: ids.trace_id(),
                 span_id: ids.span_id(),
@@ -122,7 +211,7 @@ impl Root {
             let timeout = u32::try_from(call.collector.timeout.as_millis()).unwrap_or(u32::MAX);
             let headers = call.headers(&context);
             let unsent =
-                match host::http_call(&call.collector.cluster, &headers, call.body, timeout) {
+                match host::http_call(&call.collector.cluster, &headers, &call.body, timeout) {
                     Ok(token) => {
                         if self.calls.len() >= MAX_CALLS {
                             self.calls.remove(0);
@@ -137,11 +226,6 @@ impl Root {
         }
         while let Some(notice) = self.tracer.notice() {
             say::notice(&notice);
-        }
-        if self.host_waits && self.tracer.is_drained() {
-            self.host_waits = false;
-            // The host may have given up waiting, which it then says here.
-            let _ = host::done();
         }
     }
 

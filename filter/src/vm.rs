@@ -1,6 +1,9 @@
 //! What a worker holds between callbacks.
 
+mod ending;
+
 use crate::facts::CurrentStream;
+use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Level, Map, Status};
 use crate::root::Root;
 use crate::say;
@@ -123,7 +126,8 @@ impl Vm {
         say::once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
         let metrics = Stat::ALL.map(|it| self.metric(it, config.resource.service_name()));
         let (unknown_keys, delay) = (config.unknown_keys, config.batch.schedule_delay);
-        let mut it = Root::new(Tracer::new(config), metrics);
+        let mut it = Root::new(Tracer::new(config), Lineage::new(&document), metrics);
+        it.lineage.announce(it.takes_over());
         it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
         self.sees_tries |= it.tracer.sees_tries();
@@ -133,16 +137,17 @@ impl Vm {
 
     pub(crate) fn tick(&mut self, root: u32) {
         let ids = self.ids.get_or_insert_with(seeded);
-        if let Some(Some(root)) = self.roots.get_mut(&root) {
-            root.tick(ids);
-            root.tell_stats();
+        if let Some(Some(it)) = self.roots.get_mut(&root) {
+            it.tick(ids);
+            self.sent(root);
         }
     }
 
     pub(crate) fn request_headers(&mut self, context: u32, end_of_stream: bool) {
         let Self { ids, roots, streams, requests, sees_tries, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
-        let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root) else { return };
+        let Some(Some(Root { tracer, serves, .. })) = roots.get_mut(&stream.root) else { return };
+        *serves = true;
         if !tracer.config().enabled {
             stream.phase = Phase::Open(None);
             return;
@@ -286,34 +291,12 @@ impl Vm {
         }
     }
 
-    /// A context is done. Returns whether it may be deleted at once.
-    pub(crate) fn done(&mut self, context: u32) -> bool {
-        self.stream_ended(context);
-        let ids = self.ids.get_or_insert_with(seeded);
-        let Some(Some(root)) = self.roots.get_mut(&context) else { return true };
-        let is_done = root.drain(ids);
-        root.tell_stats();
-        is_done
-    }
-
-    pub(crate) fn delete(&mut self, context: u32) {
-        self.stream_ended(context);
-        self.streams.remove(&context);
-        if let Some(Some(root)) = self.roots.get_mut(&context) {
-            root.tracer.abandon();
-            root.tell_stats();
-            self.roots.remove(&context);
-            let mut left = self.roots.values().flatten();
-            self.sees_tries = left.any(|it| it.tracer.sees_tries());
-        }
-    }
-
     pub(crate) fn call_answered(&mut self, root: u32, token: u32, responded: bool, size: usize) {
         let ids = self.ids.get_or_insert_with(seeded);
         if let Some(Some(root)) = self.roots.get_mut(&root) {
             root.call_answered(token, responded, size, ids);
-            root.tell_stats();
         }
+        self.sent(root);
     }
 
     /// The host's id of one of hopspan's own metrics.

@@ -83,7 +83,7 @@ fn content(guest: &mut Guest, buffer: u32) -> Result<Vec<u8>, Status> {
             let response = guest.root(root).and_then(|root| root.response.as_ref());
             response.and_then(|it| it.body.clone()).ok_or(Status::NOT_FOUND)
         }
-        VM_CONFIGURATION => Ok(guest.process.settings.vm_config.clone()),
+        VM_CONFIGURATION => Ok(guest.vm.config.clone()),
         PLUGIN_CONFIGURATION => {
             let acting = guest.acting();
             let root = guest.root(acting).filter(|root| root.configuring);

@@ -4,7 +4,7 @@ use crate::abi::{Level, Status};
 use crate::hostcalls::Injection;
 use crate::log::LogLine;
 use crate::module::Module;
-use crate::process::{Foreign, Process, Settings};
+use crate::process::{Foreign, Process, Settings, VmSettings};
 use crate::properties;
 use crate::proxy::Proxy;
 use crate::value::Value;
@@ -16,7 +16,6 @@ use std::time::Duration;
 const PROPERTIES: &[(&str, &str)] = &[
     ("plugin_name", "test"),
     ("plugin_root_id", ""),
-    ("plugin_vm_id", ""),
     ("xds.node.id", "test-node"),
     ("xds.node.cluster", "test-cluster"),
     ("xds.cluster_name", "upstream"),
@@ -36,6 +35,7 @@ pub struct Builder {
     workers: usize,
     config: Vec<u8>,
     settings: Settings,
+    vm: VmSettings,
     seed: u64,
     level: Level,
     injections: Vec<Injection>,
@@ -46,13 +46,12 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new(module: &Module) -> Self {
         let settings = Settings {
-            vm_id: String::new(),
-            vm_config: Vec::new(),
             env: Vec::new(),
             fuel_limit: 1_000_000_000,
             memory_limit: 1 << 30,
             reentrant: false,
             expressions: true,
+            compression: true,
         };
         let properties = PROPERTIES.iter().map(|(path, value)| ((*path).into(), (*value).into()));
         let builder = Self {
@@ -60,6 +59,7 @@ impl Builder {
             workers: 1,
             config: Vec::new(),
             settings,
+            vm: VmSettings::default(),
             seed: 1,
             level: Level::Info,
             injections: Vec::new(),
@@ -86,14 +86,14 @@ impl Builder {
 
     /// The VM's configuration, empty unless set.
     pub fn vm_config(mut self, config: impl AsRef<[u8]>) -> Self {
-        self.settings.vm_config = config.as_ref().to_vec();
+        self.vm.config = config.as_ref().to_vec();
         self
     }
 
     /// The VM's id, which keeps shared data and queues apart; empty unless set.
     pub fn vm_id(mut self, id: &str) -> Self {
-        self.settings.vm_id = id.into();
-        self.property("plugin_vm_id", id)
+        self.vm.id = id.into();
+        self
     }
 
     /// The node's id, such as `sidecar~10.0.0.1~cart.shop~shop.svc`.
@@ -127,7 +127,7 @@ impl Builder {
     }
 
     /// A function that modules can call by name, besides or instead of the host's own
-    /// `expr_create`, `expr_evaluate` and `expr_delete`. Others are status 1.
+    /// `compress`, `expr_create`, `expr_evaluate` and `expr_delete`. Others are status 1.
     pub fn foreign_function(
         mut self,
         name: &str,
@@ -140,6 +140,12 @@ impl Builder {
     /// Without `expr_create`, `expr_evaluate` and `expr_delete`, as on hosts other than Envoy.
     pub fn without_expressions(mut self) -> Self {
         self.settings.expressions = false;
+        self
+    }
+
+    /// Without `compress`, as on hosts that were built without zlib.
+    pub fn without_compression(mut self) -> Self {
+        self.settings.compression = false;
         self
     }
 
@@ -181,7 +187,7 @@ impl Builder {
         let properties = self.properties.into_iter();
         let properties = properties.map(|(path, value)| (properties::path(&path), value));
         process.properties.borrow_mut().extend(properties);
-        Proxy::start(process, &self.module, self.workers, self.config)
+        Proxy::start(process, self.vm, &self.module, self.workers, self.config)
     }
 }
 

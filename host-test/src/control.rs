@@ -3,9 +3,11 @@
 
 use crate::abi::{Level, Status};
 use crate::clock::nanos;
+use crate::compress;
 use crate::expressions;
 use crate::guest::{Guest, Life};
 use crate::host::Host;
+use crate::process::Settings;
 use crate::stream_state::LocalResponse;
 use std::rc::Rc;
 use std::time::Duration;
@@ -163,9 +165,11 @@ fn foreign(
         let argument = host.bytes(argument, argument_length)?;
         let process = Rc::clone(&host.guest().process);
         let given = process.foreign.borrow_mut().get_mut(&about).map(|it| it(&argument));
-        let own = || {
-            let knows = process.settings.expressions;
-            knows.then(|| expressions::call(host.guest(), &about, &argument)).flatten()
+        let Settings { expressions, compression, .. } = process.settings;
+        let own = || match about.as_str() {
+            "compress" => compression.then(|| compress::zlib(&argument)),
+            _ if expressions => expressions::call(host.guest(), &about, &argument),
+            _ => None,
         };
         let result = given.or_else(own).ok_or(Status::NOT_FOUND)??;
         // A module that wants no result passes null.

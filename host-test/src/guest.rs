@@ -3,7 +3,7 @@
 use crate::callouts::CallResponse;
 use crate::expressions::Expressions;
 use crate::metrics::MetricIds;
-use crate::process::Process;
+use crate::process::{Process, VmSettings};
 use crate::stream_state::StreamState;
 use crate::vm::{Callback, Trap, VmName};
 use std::cell::RefCell;
@@ -14,6 +14,7 @@ use wasmtime::{Func, Memory, StoreLimits};
 /// The host's side of a VM.
 pub(crate) struct Guest {
     pub(crate) process: Rc<Process>,
+    pub(crate) vm: Rc<VmSettings>,
     pub(crate) name: VmName,
     /// Its place in `Process::vms`.
     pub(crate) number: usize,
@@ -48,6 +49,8 @@ pub(crate) enum Context {
 
 /// The root context of one configuration.
 pub(crate) struct Root {
+    /// `plugin_name`, if it is not that of the proxy's first plugin.
+    pub(crate) plugin: Option<String>,
     pub(crate) config: Vec<u8>,
     /// The configuration can be read only now.
     pub(crate) configuring: bool,
@@ -75,8 +78,9 @@ pub(crate) enum Life {
 }
 
 impl Root {
-    pub(crate) fn new(config: &[u8]) -> Self {
+    pub(crate) fn new(plugin: Option<&str>, config: &[u8]) -> Self {
         Self {
+            plugin: plugin.map(str::to_owned),
             config: config.into(),
             configuring: false,
             life: Life::Serving,
@@ -109,6 +113,14 @@ impl Guest {
         match self.contexts.get(&self.acting()) {
             Some(Context::Stream { root, .. }) => *root,
             _ => self.acting(),
+        }
+    }
+
+    /// `plugin_name` of the acting root context, if it is not the first plugin's.
+    pub(crate) fn plugin(&self) -> Option<&str> {
+        match self.contexts.get(&self.root_id()) {
+            Some(Context::Root(root)) => root.plugin.as_deref(),
+            _ => None,
         }
     }
 

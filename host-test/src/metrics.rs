@@ -13,6 +13,15 @@ pub(crate) struct Metrics {
     pub(crate) histograms: BTreeMap<String, Vec<u64>>,
 }
 
+impl Metrics {
+    /// Counters and gauges by name.
+    pub(crate) fn all(&self) -> BTreeMap<String, i64> {
+        let named =
+            |((_, name), value): (&(Kind, String), &u64)| (name.clone(), value.cast_signed());
+        self.values.iter().map(named).collect()
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
     Counter,

@@ -19,6 +19,8 @@ use std::rc::{Rc, Weak};
 pub(crate) type Server = Box<dyn FnMut(&Request) -> Answer>;
 /// What another thread does before each call of a name.
 pub(crate) type Interlude = (String, Box<dyn FnMut()>);
+/// What a test looks at after each callback: counters and gauges.
+pub(crate) type Look = Box<dyn FnMut(&BTreeMap<String, i64>)>;
 /// A function of the host that modules call by name.
 pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
 
@@ -35,6 +37,7 @@ pub(crate) struct Process {
     pub(crate) callouts: RefCell<Vec<Rc<CallRecord>>>,
     pub(crate) server: RefCell<Option<Server>>,
     pub(crate) interlude: RefCell<Option<Interlude>>,
+    pub(crate) look: RefCell<Option<Look>>,
     pub(crate) foreign: RefCell<BTreeMap<String, Foreign>>,
     pub(crate) random: RefCell<Random>,
     /// Properties of the whole proxy, by path with zeros between the parts.
@@ -49,14 +52,22 @@ pub(crate) struct Process {
 /// What does not change while a proxy runs.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) vm_id: String,
-    pub(crate) vm_config: Vec<u8>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) fuel_limit: u64,
     pub(crate) memory_limit: usize,
     pub(crate) reentrant: bool,
     /// Whether there are `expr_create` and its like.
     pub(crate) expressions: bool,
+    /// Whether there is `compress`.
+    pub(crate) compression: bool,
+}
+
+/// `vm_config` of a plugin: which VM it runs in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VmSettings {
+    /// Keeps shared data and queues apart.
+    pub(crate) id: String,
+    pub(crate) config: Vec<u8>,
 }
 
 /// A queue has a new item: its registrant will hear of it.
@@ -80,6 +91,7 @@ impl Process {
             callouts: RefCell::default(),
             server: RefCell::default(),
             interlude: RefCell::default(),
+            look: RefCell::default(),
             foreign: RefCell::default(),
             random: RefCell::new(Random::new(seed)),
             properties: RefCell::default(),
@@ -94,6 +106,14 @@ impl Process {
         self.vms.borrow().get(number).and_then(Weak::upgrade).map(Vm::new)
     }
 
+    /// No VM with this `vm_id` is left: what they shared goes with them.
+    ///
+    /// Source: `VmIdHandle` in proxy-wasm-cpp-host, `src/vm_id_handle.cc`.
+    pub(crate) fn forget(&self, vm_id: &str) {
+        self.shared.borrow_mut().values.retain(|(it, _), _| it != vm_id);
+        self.queues.borrow_mut().forget(vm_id);
+    }
+
     /// Lets another thread come in before a call of `name`, if a test wants one there.
     pub(crate) fn interlude(&self, name: &str) {
         // Taken out first: what runs now makes calls, too.
@@ -101,6 +121,13 @@ impl Process {
         if let Some((name, mut turn)) = taken {
             turn();
             self.interlude.borrow_mut().get_or_insert((name, turn));
+        }
+    }
+
+    /// Shows a test that wants to see it how counters and gauges stand.
+    pub(crate) fn show(&self) {
+        if let Some(look) = self.look.borrow_mut().as_mut() {
+            look(&self.metrics.borrow().all());
         }
     }
 

@@ -96,7 +96,14 @@ const PLUGIN: [&[u8]; 3] = [b"plugin_name", b"plugin_root_id", b"plugin_vm_id"];
 
 /// The property as it stands now.
 pub(crate) fn read(guest: &Guest, path: &[u8]) -> Option<Value> {
-    let of_process = || guest.process.properties.borrow().get(path).cloned();
+    let of_process = || {
+        let own = match path {
+            b"plugin_name" => guest.plugin().map(Value::from),
+            b"plugin_vm_id" => Some(guest.vm.id.as_str().into()),
+            _ => None,
+        };
+        own.or_else(|| guest.process.properties.borrow().get(path).cloned())
+    };
     let Some(Context::Stream { state, .. }) = guest.contexts.get(&guest.acting()) else {
         let everywhere = NODE.iter().any(|it| path.starts_with(it)) || PLUGIN.contains(&path);
         return of_process().filter(|_| everywhere);

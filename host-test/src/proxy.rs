@@ -9,31 +9,35 @@ use crate::http_call::Clusters;
 use crate::log::LogLine;
 use crate::metrics::Kind;
 use crate::module::Module;
-use crate::process::Process;
+use crate::process::{Process, VmSettings};
 use crate::properties;
 use crate::value::Value;
-use crate::vm::{Trap, Vm, VmName};
+use crate::vm::{Trap, Vm};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A running proxy. It lives in one thread; tests make one each.
 pub struct Proxy {
     pub(crate) process: Rc<Process>,
-    module: RefCell<Module>,
-    config: RefCell<Vec<u8>>,
-    workers: usize,
+    pub(crate) module: RefCell<Module>,
+    pub(crate) config: RefCell<Vec<u8>>,
+    /// Configurations that a canary of the present VMs has accepted.
+    pub(crate) accepted: RefCell<BTreeSet<Vec<u8>>>,
+    /// Of VMs that start from now on.
+    pub(crate) vm: RefCell<Rc<VmSettings>>,
+    pub(crate) workers: usize,
     /// The main VM, then the workers.
-    vms: RefCell<Vec<Vm>>,
+    pub(crate) vms: RefCell<Vec<Vm>>,
     /// VMs of an older module that drain.
-    retiring: RefCell<Vec<Vm>>,
+    pub(crate) retiring: RefCell<Vec<Vm>>,
 }
 
 /// A plugin beside the proxy's first: see [`Proxy::add_plugin`].
 #[derive(Debug)]
 pub struct Plugin {
-    /// Its root contexts: of the main VM, then of the workers.
-    pub(crate) roots: Vec<u32>,
+    /// Its root context in each VM.
+    pub(crate) roots: Vec<(Vm, u32)>,
 }
 
 impl Proxy {
@@ -44,6 +48,7 @@ impl Proxy {
 
     pub(crate) fn start(
         process: Process,
+        vm: VmSettings,
         module: &Module,
         workers: usize,
         config: Vec<u8>,
@@ -52,6 +57,8 @@ impl Proxy {
             process: Rc::new(process),
             module: RefCell::new(module.clone()),
             config: RefCell::new(config),
+            accepted: RefCell::default(),
+            vm: RefCell::new(Rc::new(vm)),
             workers,
             vms: RefCell::default(),
             retiring: RefCell::default(),
@@ -83,81 +90,6 @@ impl Proxy {
     /// [`Vm::tick`] in every VM. Returns how many root contexts ticked.
     pub fn tick(&self) -> usize {
         self.vms().iter().map(Vm::tick).sum()
-    }
-
-    /// Configures the plugin anew in the same VMs, after a canary accepted it.
-    /// New streams get the new root contexts; old ones keep theirs, which go on
-    /// ticking until [`Proxy::drained`]. The same configuration again changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// The module refused; the old configuration goes on.
-    pub fn reconfigure(&self, config: impl AsRef<[u8]>) -> Result<(), Refused> {
-        let config = config.as_ref();
-        if *self.config.borrow() == config {
-            return Ok(());
-        }
-        self.canary(&self.module.borrow(), config)?;
-        for vm in self.vms.borrow().iter() {
-            vm.configure(config).map_err(|reason| self.refused(vm.name(), reason))?;
-        }
-        *self.config.borrow_mut() = config.to_vec();
-        Ok(())
-    }
-
-    /// Adds a plugin with the same module and `vm_id`, such as that of a second listener: each
-    /// VM gets a root context for it, beside that of the first. Its streams are those of
-    /// [`Vm::stream_of`]. [`Proxy::reconfigure`] and [`Proxy::replace`] are about the first.
-    ///
-    /// # Errors
-    ///
-    /// The module refused.
-    pub fn add_plugin(&self, config: impl AsRef<[u8]>) -> Result<Plugin, Refused> {
-        let config = config.as_ref();
-        self.canary(&self.module.borrow(), config)?;
-        let added = |vm: &Vm| vm.add_root(config).map_err(|it| self.refused(vm.name(), it));
-        let roots: Result<_, _> = self.vms.borrow().iter().map(added).collect();
-        roots.map(|roots| Plugin { roots })
-    }
-
-    /// Starts new VMs with the same `vm_id`; the old ones serve their streams
-    /// until [`Proxy::drained`], and die then. Shared data and queues stay.
-    ///
-    /// # Errors
-    ///
-    /// The module refused; the old VMs go on.
-    pub fn replace(&self, module: &Module, config: impl AsRef<[u8]>) -> Result<(), Refused> {
-        let module_before = self.module.replace(module.clone());
-        let config_before = self.config.replace(config.as_ref().to_vec());
-        match self.start_vms() {
-            Ok(vms) => {
-                let old = self.vms.replace(vms);
-                self.retiring.borrow_mut().extend(old);
-                Ok(())
-            }
-            Err(refused) => {
-                self.module.replace(module_before);
-                self.config.replace(config_before);
-                Err(refused)
-            }
-        }
-    }
-
-    /// The drain time is over (finish old streams first): replaced root contexts
-    /// get `proxy_on_done`. One that answers false goes on until it calls
-    /// `proxy_done`, if its VM does; old VMs die at once.
-    pub fn drained(&self) {
-        self.vms.borrow().iter().for_each(|vm| vm.end_roots(true));
-        for vm in self.retiring.take() {
-            vm.end_roots(false);
-            vm.retire();
-        }
-    }
-
-    /// The proxy is told to end: every root context gets `proxy_on_done`. What
-    /// answers false goes on for as long as the test likes.
-    pub fn shut_down(&self) {
-        self.vms().iter().for_each(|vm| vm.end_roots(false));
     }
 
     /// The clocks.
@@ -196,6 +128,11 @@ impl Proxy {
         *self.process.interlude.borrow_mut() = Some((name.into(), Box::new(turn)));
     }
 
+    /// Shows `look` the counters and gauges after each callback from now on.
+    pub fn after_each_callback(&self, look: impl FnMut(&BTreeMap<String, i64>) + 'static) {
+        *self.process.look.borrow_mut() = Some(Box::new(look));
+    }
+
     /// Makes hostcalls fail from now on.
     pub fn inject(&self, injection: Injection) {
         self.process.hostcalls.borrow_mut().injections.push(injection);
@@ -218,12 +155,7 @@ impl Proxy {
 
     /// Counters and gauges by name; a gauge that went below zero is negative.
     pub fn metrics(&self) -> BTreeMap<String, i64> {
-        let metrics = self.process.metrics.borrow();
-        metrics
-            .values
-            .iter()
-            .map(|((_, name), value)| (name.clone(), value.cast_signed()))
-            .collect()
+        self.process.metrics.borrow().all()
     }
 
     /// A counter or gauge; `None` if no VM has defined it.
@@ -241,16 +173,29 @@ impl Proxy {
 
     /// A value in the shared data of this proxy's `vm_id`.
     pub fn shared_data(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-        let key = (self.process.settings.vm_id.clone(), key.as_ref().to_vec());
+        let key = (self.vm.borrow().id.clone(), key.as_ref().to_vec());
         self.process.shared.borrow().values.get(&key).map(|(value, _)| value.clone())
     }
 
     /// Sets shared data, as another VM with this `vm_id` would.
     pub fn set_shared_data(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        let vm_id = &self.process.settings.vm_id;
         let mut shared = self.process.shared.borrow_mut();
-        let set = shared.set(vm_id, key.as_ref(), value.as_ref(), 0);
+        let set = shared.set(&self.vm.borrow().id, key.as_ref(), value.as_ref(), 0);
         debug_assert!(set.is_ok(), "without a number to compare, it cannot fail");
+    }
+
+    /// The names of this `vm_id`'s queues, and what waits in each.
+    pub fn queues(&self) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
+        self.process.queues.borrow().of(&self.vm.borrow().id)
+    }
+
+    /// Puts an item into a queue, as another VM with this `vm_id` would. False if none has
+    /// registered it.
+    pub fn enqueue(&self, name: impl AsRef<[u8]>, item: impl AsRef<[u8]>) -> bool {
+        let token = self.process.queues.borrow().resolve(&self.vm.borrow().id, name.as_ref());
+        let put = token.map(|it| self.process.enqueue(it, item.as_ref().to_vec()));
+        self.process.deliver_posted();
+        put == Some(Ok(()))
     }
 
     /// Sets a property of the whole proxy, such as `xds.node.metadata.NAME`.
@@ -271,28 +216,5 @@ impl Proxy {
     /// What killed VMs that still ran or drained.
     pub fn traps(&self) -> Vec<Trap> {
         self.vms().iter().filter_map(Vm::trap).collect()
-    }
-
-    fn start_vms(&self) -> Result<Vec<Vm>, Refused> {
-        let (module, config) = (self.module.borrow(), self.config.borrow());
-        self.canary(&module, &config)?;
-        let workers = (0..self.workers).map(VmName::Worker);
-        [VmName::Main].into_iter().chain(workers).map(|it| self.vm(it, &module, &config)).collect()
-    }
-
-    /// Tries the configuration in a VM of its own.
-    fn canary(&self, module: &Module, config: &[u8]) -> Result<(), Refused> {
-        self.vm(VmName::Canary, module, config).map(|canary| canary.retire())
-    }
-
-    fn vm(&self, name: VmName, module: &Module, config: &[u8]) -> Result<Vm, Refused> {
-        let vm = Vm::start(&self.process, name, module)
-            .map_err(|error| self.refused(name, format!("{error:#}")))?;
-        vm.configure(config).map_err(|reason| self.refused(name, reason))?;
-        Ok(vm)
-    }
-
-    fn refused(&self, vm: VmName, reason: String) -> Refused {
-        Refused { vm, reason, log: self.log() }
     }
 }

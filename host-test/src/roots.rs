@@ -7,20 +7,27 @@ use crate::vm::{Callback, Called, Vm};
 use wasmtime::Val;
 
 impl Vm {
-    /// Creates and configures a root context, which then serves new streams.
+    /// Gives new streams a root context with this configuration: a new one, unless an older
+    /// one that has it still drains, which then serves again, without hearing of it.
+    ///
+    /// Source: `getOrCreateThreadLocalPlugin` in proxy-wasm-cpp-host, `src/wasm.cc`.
     pub(crate) fn configure(&self, config: &[u8]) -> Result<(), String> {
-        let id = self.add_root(config)?;
+        let is_same = |root: &Root| root.life == Life::Draining && root.config == config;
+        let old = self.guest(|it| it.roots().find(|(_, root)| is_same(root)).map(|(id, _)| id));
+        let id = old.map_or_else(|| self.add_root(None, config), Ok)?;
         self.guest(|guest| {
             let before = std::mem::replace(&mut guest.serving, id);
             guest.root(before).into_iter().for_each(|it| it.life = Life::Draining);
+            guest.root(id).into_iter().for_each(|it| it.life = Life::Serving);
         });
         Ok(())
     }
 
     /// Creates and configures a root context beside those that there are.
-    pub(crate) fn add_root(&self, config: &[u8]) -> Result<u32, String> {
-        let id = self.guest(|guest| guest.add(Context::Root(Box::new(Root::new(config)))));
-        let vm_config = self.guest(|guest| guest.process.settings.vm_config.len());
+    pub(crate) fn add_root(&self, plugin: Option<&str>, config: &[u8]) -> Result<u32, String> {
+        let root = Context::Root(Box::new(Root::new(plugin, config)));
+        let id = self.guest(|guest| guest.add(root));
+        let vm_config = self.guest(|guest| guest.vm.config.len());
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let configuring = |on: bool| {
             self.guest(|guest| guest.root(id).into_iter().for_each(|it| it.configuring = on));
@@ -81,11 +88,11 @@ impl Vm {
         found.is_some()
     }
 
-    /// Root contexts that a newer one replaced, or all of them.
-    pub(crate) fn end_roots(&self, only_draining: bool) {
-        let ends = |life: Life| life == Life::Draining || (!only_draining && life == Life::Serving);
-        let ending = self.guest(|it| {
-            it.roots().filter(|(_, root)| ends(root.life)).map(|(id, _)| id).collect::<Vec<_>>()
+    /// Ends those root contexts of which `which` is true, and which have not ended before.
+    pub(crate) fn end_roots(&self, which: impl Fn(u32, &Root) -> bool) {
+        let ends = |id, root: &Root| root.life != Life::Finishing && which(id, root);
+        let ending: Vec<_> = self.guest(|guest| {
+            guest.roots().filter(|(id, root)| ends(*id, root)).map(|(id, _)| id).collect()
         });
         for id in ending {
             match self.run("proxy_on_done", id, &[id]) {
@@ -95,6 +102,13 @@ impl Vm {
                 _ => self.delete_root(id),
             }
         }
+    }
+
+    /// Whether a root context is left that has not ended: only those keep a VM alive.
+    ///
+    /// Source: `PluginHandleBase` in proxy-wasm-cpp-host, `include/proxy-wasm/wasm.h`.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.guest(|guest| guest.roots().any(|(_, root)| root.life != Life::Finishing))
     }
 
     /// The proxy lets go of the VM: no more callbacks, callouts are cancelled.

@@ -3,7 +3,7 @@
 use crate::abi::Status;
 use crate::guest::Guest;
 use crate::host::Host;
-use crate::process::QueueReady;
+use crate::process::{Process, QueueReady};
 use std::collections::{BTreeMap, VecDeque};
 use wasmtime::{Caller, Linker, Result};
 
@@ -33,13 +33,19 @@ impl SharedData {
     }
 }
 
-/// Queues; a token is the place in this list plus one.
+/// Queues by their tokens. Those of one `vm_id` are apart from those of others only by name:
+/// whoever has a token may use it.
+///
+/// Source: <https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/shared_queue.cc>
 #[derive(Debug, Default)]
-pub(crate) struct Queues(Vec<Queue>);
+pub(crate) struct Queues {
+    last: u32,
+    queues: BTreeMap<u32, Queue>,
+}
 
 #[derive(Debug)]
 struct Queue {
-    vm_id: Vec<u8>,
+    vm_id: String,
     name: Vec<u8>,
     items: VecDeque<Vec<u8>>,
     /// The last that registered it: VM and root context.
@@ -48,29 +54,43 @@ struct Queue {
 
 impl Queues {
     /// Items stay, even those of a VM that is gone.
-    fn register(&mut self, vm_id: &[u8], name: &[u8], registrant: (usize, u32)) -> u32 {
-        match self.resolve(vm_id, name) {
-            Some(token) => {
-                if let Some(queue) = self.by_token(token) {
-                    queue.registrant = registrant;
-                }
-                token
-            }
-            None => {
-                let (vm_id, name) = (vm_id.to_vec(), name.to_vec());
-                self.0.push(Queue { vm_id, name, items: VecDeque::new(), registrant });
-                u32::try_from(self.0.len()).unwrap_or(u32::MAX)
-            }
-        }
+    fn register(&mut self, vm_id: &str, name: &[u8], registrant: (usize, u32)) -> u32 {
+        let token = self.resolve(vm_id, name).unwrap_or_else(|| {
+            self.last += 1;
+            self.last
+        });
+        let (vm_id, name) = (vm_id.to_owned(), name.to_vec());
+        let new = || Queue { vm_id, name, items: VecDeque::new(), registrant };
+        self.queues.entry(token).or_insert_with(new).registrant = registrant;
+        token
     }
 
-    fn resolve(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
-        let place = self.0.iter().position(|it| it.vm_id == vm_id && it.name == name)?;
-        u32::try_from(place + 1).ok()
+    pub(crate) fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<u32> {
+        let found = self.queues.iter().find(|(_, it)| it.vm_id == vm_id && it.name == name);
+        found.map(|(token, _)| *token)
     }
 
-    fn by_token(&mut self, token: u32) -> Option<&mut Queue> {
-        self.0.get_mut((token as usize).checked_sub(1)?)
+    /// The queues of one `vm_id` by name, with their items.
+    pub(crate) fn of(&self, vm_id: &str) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
+        let own = self.queues.values().filter(|it| it.vm_id == vm_id);
+        own.map(|it| (it.name.clone(), it.items.iter().cloned().collect())).collect()
+    }
+
+    /// Those of this `vm_id` are gone, and what was in them.
+    pub(crate) fn forget(&mut self, vm_id: &str) {
+        self.queues.retain(|_, it| it.vm_id != vm_id);
+    }
+}
+
+impl Process {
+    /// Appends to a queue. Its registrant will hear of it.
+    pub(crate) fn enqueue(&self, token: u32, item: Vec<u8>) -> Result<(), Status> {
+        let mut queues = self.queues.borrow_mut();
+        let queue = queues.queues.get_mut(&token).ok_or(Status::NOT_FOUND)?;
+        queue.items.push_back(item);
+        let (vm, root) = queue.registrant;
+        self.posted.borrow_mut().push_back(QueueReady { vm, root, token });
+        Ok(())
     }
 }
 
@@ -99,9 +119,9 @@ fn data(
     let about = host.subject(key, key_length);
     host.answer("proxy_get_shared_data", about, |host| {
         let key = host.bytes(key, key_length)?;
-        let process = &host.guest().process;
-        let key = (process.settings.vm_id.clone(), key);
-        let found = process.shared.borrow().values.get(&key).cloned();
+        let guest = host.guest();
+        let key = (guest.vm.id.clone(), key);
+        let found = guest.process.shared.borrow().values.get(&key).cloned();
         let (value, cas) = found.ok_or(Status::NOT_FOUND)?;
         host.give(&value, at, length_at)?;
         host.write_u32(cas_at, cas)
@@ -120,8 +140,8 @@ fn set_data(
     let about = host.subject(key, key_length);
     host.answer("proxy_set_shared_data", about, |host| {
         let (key, value) = (host.bytes(key, key_length)?, host.bytes(value, value_length)?);
-        let process = &host.guest().process;
-        process.shared.borrow_mut().set(&process.settings.vm_id, &key, &value, cas)?;
+        let guest = host.guest();
+        guest.process.shared.borrow_mut().set(&guest.vm.id, &key, &value, cas)?;
         Ok(())
     })
 }
@@ -133,8 +153,9 @@ fn register(caller: Caller<'_, Guest>, name: u32, length: u32, token_at: u32) ->
         let name = host.bytes(name, length)?;
         let guest = host.guest();
         let registrant = (guest.number, guest.root_id());
-        let vm_id = guest.process.settings.vm_id.as_bytes();
-        let token = guest.process.queues.borrow_mut().register(vm_id, &name, registrant);
+        let mut queues = guest.process.queues.borrow_mut();
+        let token = queues.register(&guest.vm.id, &name, registrant);
+        drop(queues);
         host.write_u32(token_at, token)
     })
 }
@@ -151,10 +172,11 @@ fn resolve(
     let about = host.subject(name, length);
     host.answer("proxy_resolve_shared_queue", about, |host| {
         let (vm_id, name) = (host.bytes(vm_id, vm_id_length)?, host.bytes(name, length)?);
-        let process = &host.guest().process;
-        let own = process.settings.vm_id.as_bytes();
-        let vm_id = if vm_id.is_empty() { own } else { &vm_id };
-        let token = process.queues.borrow().resolve(vm_id, &name).ok_or(Status::NOT_FOUND)?;
+        let guest = host.guest();
+        let other = String::from_utf8_lossy(&vm_id);
+        let vm_id = if vm_id.is_empty() { guest.vm.id.as_str() } else { &other };
+        let token = guest.process.queues.borrow().resolve(vm_id, &name);
+        let token = token.ok_or(Status::NOT_FOUND)?;
         host.write_u32(token_at, token)
     })
 }
@@ -162,12 +184,7 @@ fn resolve(
 fn enqueue(caller: Caller<'_, Guest>, token: u32, at: u32, length: u32) -> Result<u32> {
     Host(caller).answer("proxy_enqueue_shared_queue", format!("queue_{token}"), |host| {
         let item = host.bytes(at, length)?;
-        let process = &host.guest().process;
-        let mut queues = process.queues.borrow_mut();
-        let queue = queues.by_token(token).ok_or(Status::NOT_FOUND)?;
-        queue.items.push_back(item);
-        let (vm, root) = queue.registrant;
-        process.posted.borrow_mut().push_back(QueueReady { vm, root, token });
+        host.guest().process.enqueue(token, item)?;
         Ok(())
     })
 }
@@ -175,7 +192,7 @@ fn enqueue(caller: Caller<'_, Guest>, token: u32, at: u32, length: u32) -> Resul
 fn dequeue(caller: Caller<'_, Guest>, token: u32, at: u32, length_at: u32) -> Result<u32> {
     Host(caller).answer("proxy_dequeue_shared_queue", format!("queue_{token}"), |host| {
         let mut queues = host.guest().process.queues.borrow_mut();
-        let queue = queues.by_token(token).ok_or(Status::NOT_FOUND)?;
+        let queue = queues.queues.get_mut(&token).ok_or(Status::NOT_FOUND)?;
         let item = queue.items.pop_front().ok_or(Status::EMPTY)?;
         drop(queues);
         host.give(&item, at, length_at)

@@ -5,7 +5,7 @@ use crate::guest::Guest;
 use crate::imports;
 use crate::metrics::MetricIds;
 use crate::module::Module;
-use crate::process::Process;
+use crate::process::{Process, VmSettings};
 use crate::proxy::Plugin;
 use crate::stream::Stream;
 use std::cell::RefCell;
@@ -92,6 +92,7 @@ impl Vm {
     /// Instantiates and initialises the module.
     pub(crate) fn start(
         process: &Rc<Process>,
+        vm: Rc<VmSettings>,
         name: VmName,
         module: &Module,
     ) -> wasmtime::Result<Self> {
@@ -99,6 +100,7 @@ impl Vm {
         let limits = StoreLimitsBuilder::new().memory_size(process.settings.memory_limit).build();
         let guest = Guest {
             process: Rc::clone(process),
+            vm,
             name,
             number,
             memory: None,
@@ -152,13 +154,9 @@ impl Vm {
     ///
     /// The plugin is not of this VM: an older one's, or another proxy's.
     pub fn stream_of(&self, plugin: &Plugin) -> Stream {
-        let place = match self.name() {
-            VmName::Worker(number) => number + 1,
-            VmName::Main | VmName::Canary => 0,
-        };
-        let root = plugin.roots[place];
-        assert!(self.guest(|guest| guest.root(root).is_some()), "no such plugin in {self:?}");
-        Stream::new(self.clone(), root)
+        let here = plugin.roots.iter().find(|(vm, _)| vm.is(self));
+        let (_, root) = here.unwrap_or_else(|| panic!("no such plugin in {self:?}"));
+        Stream::new(self.clone(), *root)
     }
 
     /// Runs `proxy_on_tick` in every root context that asked for ticks, as if
@@ -204,6 +202,10 @@ impl Vm {
         machine.store.data().memory.map_or(0, |memory| memory.data_size(&machine.store))
     }
 
+    fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn guest<T>(&self, look: impl FnOnce(&mut Guest) -> T) -> T {
         look(self.0.borrow_mut().store.data_mut())
     }
@@ -212,6 +214,7 @@ impl Vm {
     pub(crate) fn run(&self, name: &'static str, context: u32, args: &[u32]) -> Called {
         let called = self.0.borrow_mut().call(name, context, args);
         let process = self.guest(|guest| Rc::clone(&guest.process));
+        process.show();
         while let Some(root) = self.guest(|guest| guest.deletions.pop()) {
             self.delete_root(root);
         }

@@ -50,6 +50,11 @@ fn an_unsampled_request_stays_cheap() {
     assert!(not_read < other + 500, "{not_read}, not {other}: a format that is not read");
     let b3 = unsampled(&[("b3", "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0")]);
     assert!(b3 < plain + 5_000, "{b3}, not {plain}: a second format");
+    let export = |path| unsampled(&[(":method", "POST"), (":path", path), (":authority", "otel")]);
+    let (near, export) = (export("/v1/tracez"), export("/v1/traces"));
+    println!("{plain} plain, {near} nearly an export, {export} an export");
+    assert!(near < plain + 500, "{near}, not {plain}: what might be an export");
+    assert!(export < plain, "{export}, not {plain}: an export");
 }
 
 /// What is switched on and finds nothing to do: a table of the process is asked, the response's

@@ -46,8 +46,8 @@ impl Kind for Attributes {
         Some(object.iter().filter_map(attribute).collect())
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        Some(object(value.iter().filter_map(|(key, it)| Some((key, Scalar::write(it)?)))))
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        Some(object(value.iter_mut().filter_map(|(key, it)| Some((&*key, Scalar::write(it)?)))))
     }
 
     fn schema() -> Value {
@@ -101,7 +101,7 @@ impl Kind for Scalar {
         value
     }
 
-    fn write(value: &Attribute) -> Option<Value> {
+    fn write(value: &mut Attribute) -> Option<Value> {
         Some(match value {
             Attribute::Text(text) => json!(text),
             Attribute::Integer(number) => json!(number),

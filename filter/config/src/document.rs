@@ -2,9 +2,9 @@
 
 use super::Problem;
 use super::protobuf_struct;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use std::fmt;
+use super::reader::quoted;
+use hopspan_core::json::{self, JsonError};
+use serde_json::{Map, Value};
 
 /// The tag of `Struct.fields`, with which a binary Struct begins. It is a line feed, too,
 /// with which JSON text may begin.
@@ -25,80 +25,21 @@ pub(super) fn parse(document: &[u8]) -> Result<Value, Problem> {
     if text.iter().all(|it| matches!(it, b' ' | b'\t' | b'\n' | b'\r')) {
         return Ok(Value::Object(Map::new()));
     }
-    serde_json::from_slice(text).map(|Unambiguous(it)| it).map_err(|it| {
-        let whole = it.to_string();
-        let what = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(what, _)| what);
-        let place = format!("line {} column {}", it.line(), it.column().max(1));
+    json::parse(text).map_err(|error| {
+        let (place, what) = match error {
+            JsonError::Syntax { line, column, what } => (Some((line, column)), what),
+            JsonError::Twice { place, key } => {
+                (place, format!("the key {} is there twice", quoted(&key)))
+            }
+        };
+        let line = |(line, column): (usize, usize)| format!("line {line} column {}", column.max(1));
+        let place = place.map_or_else(|| "document".to_owned(), line);
         problem(&place, format!("is not JSON: {what}"))
     })
 }
 
 fn problem(path: &str, message: String) -> Problem {
     Problem { path: path.to_owned(), message }
-}
-
-/// A tree in which no object has a key twice: which of the two would count is nothing that
-/// a reader can see.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Tree).map(Self)
-    }
-}
-
-struct Tree;
-
-impl<'de> Visitor<'de> for Tree {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Unambiguous(value)) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut keys = Map::new();
-        while let Some(key) = object.next_key::<String>()? {
-            if keys.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("the key {key:?} is there twice")));
-            }
-            let Unambiguous(value) = object.next_value()?;
-            keys.insert(key, value);
-        }
-        Ok(Value::Object(keys))
-    }
 }
 
 #[cfg(test)]

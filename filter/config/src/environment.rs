@@ -5,14 +5,13 @@
 
 use super::Surroundings;
 use super::attributes::{self, OF_SDK};
-use super::document;
 use super::headers;
 use super::key_values;
 use super::keys::{Document, Injected};
-use super::kind::Words;
+use super::kind::{Words, number};
 use super::reader::quoted;
 use super::text::{Anything, LONGEST, Text};
-use hopspan_core::encode::Value;
+use hopspan_core::encode::{Protocol, Value};
 use hopspan_core::propagation::Format;
 use hopspan_core::trust::Action;
 
@@ -47,7 +46,7 @@ pub(super) fn fill(
     environment.service_name(keys);
     environment.resource_attributes(keys);
     environment.headers(keys);
-    environment.protocol();
+    environment.protocol(keys);
     environment.propagators(keys);
     environment.sampler(keys);
     environment.is_enabled()
@@ -136,12 +135,28 @@ impl Environment<'_> {
         }
     }
 
-    fn protocol(&mut self) {
+    /// Zipkin's format has no word there, and gRPC would need trailers of callouts' answers.
+    ///
+    /// Spec: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol>
+    fn protocol(&mut self, keys: &mut Document) {
         const NAME: &str = PROTOCOL;
-        let Some(protocol) = self.get(NAME) else { return };
-        if !protocol.eq_ignore_ascii_case("http/protobuf") {
-            let found = quoted(&protocol);
-            self.warn(NAME, &format!("must be \"http/protobuf\" in this version, not {found}"));
+        let Some(written) = self.get(NAME) else { return };
+        let word = written.to_ascii_lowercase();
+        let spoken = <Protocol as Words>::ALL.iter().find(|(it, _)| *it == word);
+        let protocol = &mut keys.collector.value.protocol;
+        match spoken {
+            Some((_, spoken)) if *spoken != Protocol::ZipkinJson => {
+                if !protocol.written {
+                    protocol.value = *spoken;
+                }
+            }
+            _ => {
+                let found = quoted(&written);
+                self.warn(
+                    NAME,
+                    &format!("must be \"http/protobuf\" or \"http/json\", not {found}"),
+                );
+            }
         }
     }
 
@@ -244,11 +259,4 @@ impl Environment<'_> {
             _ => true,
         }
     }
-}
-
-/// A number as the document has them, or `.5` without the zero that JSON wants. The standard
-/// library's reader is exact to the last bit, but brings a table of 10 KB.
-fn number(text: &str) -> Option<f64> {
-    let zero = if text.starts_with('.') { "0" } else { "" };
-    document::parse(format!("{zero}{text}").as_bytes()).ok()?.as_f64()
 }

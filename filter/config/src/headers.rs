@@ -3,6 +3,7 @@
 use super::kind::{Kind, object};
 use super::reader::{Reader, quoted};
 use super::text::{HeaderName, HeaderValue, Rules, TOKEN};
+use hopspan_core::request::trace_fields::TraceHeader;
 use serde_json::{Value, json};
 
 /// Header fields by name.
@@ -16,8 +17,9 @@ const LONGEST: usize = 8192;
 const EXPECTED: &str = "an object of header names and values, 64 at most";
 const VALUE: &str = "visible ASCII characters, with spaces only between them, 8192 at most";
 
-/// Names that hopspan writes itself, and those that belong to a connection.
-const RESERVED: [&str; 12] = [
+/// Names that hopspan writes itself, and those that belong to a connection. Those of trace
+/// context are reserved as well: what a request with spans says of itself is that nobody traces it.
+const RESERVED: [&str; 11] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -25,11 +27,10 @@ const RESERVED: [&str; 12] = [
     "host",
     "keep-alive",
     "te",
-    "traceparent",
-    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
 ];
 
 /// Why a header field cannot be sent; never says the value.
@@ -63,13 +64,13 @@ impl Kind for Headers {
         Some(fields)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
+    fn write(value: &mut Self::Value) -> Option<Value> {
         Some(object(value.iter().map(|(name, _)| (name, json!("***")))))
     }
 
     fn schema() -> Value {
         let mut reserved = String::new();
-        for name in RESERVED {
+        for name in RESERVED.into_iter().chain(TraceHeader::ALL.map(TraceHeader::name)) {
             let any_case = |it: char| match it.is_ascii_alphabetic() {
                 true => format!("[{}{it}]", it.to_ascii_uppercase()),
                 false => it.to_string(),
@@ -107,7 +108,7 @@ pub(super) fn field(name: &str, value: &str) -> Result<(String, String), Fault> 
         return Err("must have a name of letters, digits and !#$%&'*+-.^_`|~".to_owned());
     }
     let name = name.to_ascii_lowercase();
-    if RESERVED.contains(&name.as_str()) {
+    if RESERVED.contains(&name.as_str()) || TraceHeader::named(name.as_bytes()).is_some() {
         return Err("is a header that hopspan or the proxy sets".to_owned());
     }
     if !HeaderValue::allow(value) || value.len() > LONGEST {

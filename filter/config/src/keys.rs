@@ -1,9 +1,9 @@
 //! The keys of the document.
 
 use super::attributes::Attributes;
-use super::group::{described, group, group_paths, plain};
+use super::group::group;
 use super::headers::Headers;
-use super::kind::{Count, Flag, Kind, Maybe, Millis, MillisOrNone, OneOf, Setting, Share, Words};
+use super::kind::{Count, Flag, Kind, Maybe, Millis, MillisOrNone, OneOf, Share, Words};
 use super::list::{BaggageKeys, Each, ListOf};
 use super::reader::Reader;
 use super::routes::Routes;
@@ -13,13 +13,14 @@ use super::spans::Spans;
 use super::text::{Anything, Authority, ClusterName, HeaderName, HeaderValue, Path, Text};
 use hopspan_core::batch::Limits;
 use hopspan_core::config::Role;
+use hopspan_core::encode::{Compression, Protocol};
 use hopspan_core::export;
 use hopspan_core::propagation::{self, Announce, Format};
 use hopspan_core::request::Direction;
 use hopspan_core::semconv;
 use hopspan_core::span::Kinds;
 use hopspan_core::trust::Action;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 group! {
@@ -85,13 +86,16 @@ group! {
     struct Collector {
         /// The proxy's cluster that callouts go to. Without it nothing is exported.
         cluster: Text<ClusterName> = None,
-        /// Encoding and transport.
-        protocol: OneOf<Protocol> = Protocol::HttpProtobuf,
+        /// How spans are encoded: OTLP in protobuf or in JSON, or Zipkin's JSON, version 2. The
+        /// default is what OTEL_EXPORTER_OTLP_PROTOCOL says, if hopspan speaks it.
+        protocol: OneOf<Protocol> = Protocol::default(),
+        /// How a request's body is made smaller. gzip: where the host can.
+        compression: OneOf<Compression> = Compression::default(),
         /// :authority of callouts. The default is the cluster's name; of a name that Istio
         /// made (outbound|4318||collector.example) host and port.
         authority: Text<Authority> = None,
-        /// :path of callouts.
-        traces_path: Text<Path> = Some("/v1/traces".to_owned()),
+        /// :path of callouts. The default is /v1/traces, for zipkin/json /api/v2/spans.
+        traces_path: Text<Path> = None,
         /// Further headers of callouts, such as authorization. ${NAME} in a value is replaced
         /// from the VM's environment. Values are never logged. Those of
         /// OTEL_EXPORTER_OTLP_HEADERS are added where their names are not written here.
@@ -348,14 +352,16 @@ impl Words for Option<Kinds> {
     ];
 }
 
-/// How spans are encoded and sent.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Protocol {
-    HttpProtobuf,
+impl Words for Protocol {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("http/protobuf", Self::HttpProtobuf),
+        ("http/json", Self::HttpJson),
+        ("zipkin/json", Self::ZipkinJson),
+    ];
 }
 
-impl Words for Protocol {
-    const ALL: &'static [(&'static str, Self)] = &[("http/protobuf", Self::HttpProtobuf)];
+impl Words for Compression {
+    const ALL: &'static [(&'static str, Self)] = &[("none", Self::None), ("gzip", Self::Gzip)];
 }
 
 /// The empty list.
@@ -372,7 +378,7 @@ impl Kind for Nowhere {
         nowhere.then_some(())
     }
 
-    fn write((): &()) -> Option<Value> {
+    fn write((): &mut ()) -> Option<Value> {
         Some(json!([]))
     }
 

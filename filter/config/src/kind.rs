@@ -1,5 +1,6 @@
 //! Kinds of values: how each is read, checked, written and described.
 
+use super::document;
 use super::reader::Reader;
 use serde_json::{Map, Value, json};
 use std::marker::PhantomData;
@@ -13,8 +14,16 @@ pub(super) trait Kind {
     /// Checks what was found; `None` after noting what is wrong with it.
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value>;
 
-    /// The value as a document would have it, without secrets; `None` if there is none.
-    fn write(value: &Self::Value) -> Option<Value>;
+    /// Puts it in the place of `value`, if nothing is wrong with it. A group is read where it
+    /// stands: to move one is much code.
+    fn read_into(value: &mut Self::Value, found: &Value, reader: &mut Reader<'_>) -> bool {
+        let read = Self::read(found, reader);
+        read.map(|it| *value = it).is_some()
+    }
+
+    /// The value as a document would have it, without secrets; `None` if there is none. It stays
+    /// what it is: a group has one way to its keys, for readers and writers.
+    fn write(value: &mut Self::Value) -> Option<Value>;
 
     /// The JSON Schema that allows what [`Kind::read`] takes.
     fn schema() -> Value;
@@ -37,28 +46,31 @@ impl<K: Kind> Setting<K> {
     pub(super) fn default(value: K::Value) -> Self {
         Self { value, written: false }
     }
-
-    /// Reads what stands under `key`, if anything does.
-    #[inline(never)]
-    pub(super) fn read(&mut self, key: &str, object: &Map<String, Value>, reader: &mut Reader<'_>) {
-        let Some((found, parent)) = reader.find(key, object) else { return };
-        if let Some(value) = K::read(found, reader) {
-            *self = Self { value, written: true };
-        }
-        reader.leave(parent);
-    }
-
-    /// Writes it under `key`, if there is anything to write.
-    #[inline(never)]
-    pub(super) fn write(&self, key: &str, object: &mut Map<String, Value>) {
-        put(key, K::write(&self.value), object);
-    }
 }
 
-#[inline(never)]
-fn put(key: &str, value: Option<Value>, object: &mut Map<String, Value>) {
-    if let Some(value) = value {
-        object.insert(key.to_owned(), value);
+/// A setting of whatever kind, for code that is there once and not once for each of them.
+pub(super) trait AnySetting {
+    /// Takes what was found, if nothing is wrong with it.
+    fn read(&mut self, found: &Value, reader: &mut Reader<'_>);
+
+    /// As [`Kind::write`].
+    fn write(&mut self) -> Option<Value>;
+
+    /// As [`Kind::paths`].
+    fn paths(&self, path: &str, out: &mut Vec<String>);
+}
+
+impl<K: Kind> AnySetting for Setting<K> {
+    fn read(&mut self, found: &Value, reader: &mut Reader<'_>) {
+        self.written = K::read_into(&mut self.value, found, reader);
+    }
+
+    fn write(&mut self) -> Option<Value> {
+        K::write(&mut self.value)
+    }
+
+    fn paths(&self, path: &str, out: &mut Vec<String>) {
+        K::paths(path, out);
     }
 }
 
@@ -102,7 +114,7 @@ impl Kind for Flag {
         flag
     }
 
-    fn write(value: &bool) -> Option<Value> {
+    fn write(value: &mut bool) -> Option<Value> {
         Some(Value::Bool(*value))
     }
 
@@ -118,7 +130,7 @@ impl<const MIN: i64, const MAX: i64> Kind for Count<MIN, MAX> {
         within(found, MIN, MAX, reader).and_then(|it| usize::try_from(it).ok())
     }
 
-    fn write(value: &usize) -> Option<Value> {
+    fn write(value: &mut usize) -> Option<Value> {
         Some(json!(value))
     }
 
@@ -134,7 +146,7 @@ impl<const MIN: i64, const MAX: i64> Kind for Millis<MIN, MAX> {
         within(found, MIN, MAX, reader).map(Duration::from_millis)
     }
 
-    fn write(value: &Duration) -> Option<Value> {
+    fn write(value: &mut Duration) -> Option<Value> {
         u64::try_from(value.as_millis()).ok().map(Value::from)
     }
 
@@ -151,8 +163,8 @@ impl<const MAX: i64> Kind for MillisOrNone<MAX> {
         Some((!duration.is_zero()).then_some(duration))
     }
 
-    fn write(value: &Option<Duration>) -> Option<Value> {
-        Millis::<0, MAX>::write(&value.unwrap_or_default())
+    fn write(value: &mut Option<Duration>) -> Option<Value> {
+        Millis::<0, MAX>::write(&mut value.unwrap_or_default())
     }
 
     fn schema() -> Value {
@@ -167,8 +179,8 @@ impl<K: Kind> Kind for Maybe<K> {
         K::read(found, reader).map(Some)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        value.as_ref().and_then(K::write)
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        value.as_mut().and_then(K::write)
     }
 
     fn schema() -> Value {
@@ -186,7 +198,7 @@ impl Kind for Share {
     fn read(found: &Value, reader: &mut Reader<'_>) -> Option<f64> {
         // Envoy's YAML makes a text of every fraction in a Struct:
         // <https://github.com/envoyproxy/envoy/issues/24410>
-        let number = found.as_f64().or_else(|| found.as_str()?.parse().ok());
+        let number = found.as_f64().or_else(|| number(found.as_str()?));
         let share = number.filter(|it| (0.0..=1.0).contains(it));
         if share.is_none() {
             reader.wrong("0 to 1", found);
@@ -194,7 +206,7 @@ impl Kind for Share {
         share
     }
 
-    fn write(value: &f64) -> Option<Value> {
+    fn write(value: &mut f64) -> Option<Value> {
         Some(json!(value))
     }
 
@@ -211,14 +223,19 @@ impl<T: Words> Kind for OneOf<T> {
         T::ALL.get(which(found, &word, reader)?).map(|(_, value)| *value)
     }
 
-    fn write(value: &T) -> Option<Value> {
-        T::ALL.iter().find(|(_, it)| it == value).map(|(word, _)| Value::from(*word))
+    fn write(value: &mut T) -> Option<Value> {
+        word(value)
     }
 
     fn schema() -> Value {
         let words: Vec<_> = T::ALL.iter().map(|(word, _)| word).collect();
         json!({ "enum": words })
     }
+}
+
+/// The word of a value.
+pub(super) fn word<T: Words>(value: &T) -> Option<Value> {
+    T::ALL.iter().find(|(_, it)| it == value).map(|(word, _)| Value::from(*word))
 }
 
 /// An object of these keys. To `collect` them would sort them first, and sorting is much code.
@@ -237,6 +254,17 @@ pub(super) fn integer(found: &Value) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "whole, and not beyond 2^53")]
     let whole = |it: f64| (it.fract() == 0.0 && it.abs() <= EXACT).then_some(it as i64);
     found.as_i64().or_else(|| found.as_f64().and_then(whole))
+}
+
+/// A number in a text, as JSON has them, or with a sign or a point that only YAML allows. The
+/// standard library's reader is exact to the last bit, but brings a table of 10 KB.
+///
+/// Spec: <https://yaml.org/spec/1.2.2/#10214-floating-point>
+pub(super) fn number(text: &str) -> Option<f64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let zero = if text.starts_with('.') { "0" } else { "" };
+    document::parse(format!("{zero}{text}").as_bytes()).ok()?.as_f64()
 }
 
 #[inline(never)]

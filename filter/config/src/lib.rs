@@ -105,7 +105,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
     if matches!(istio, Some(Istio::Router | Istio::Waypoint)) {
         keys.direction.value = keys.direction.value.or(Some(Direction::Gateway));
     }
-    let effective = as_json(&Document::write(&keys).unwrap_or_default());
+    let effective = as_json(&Document::write(&mut keys).unwrap_or_default());
     let Document {
         strict: _,
         role,

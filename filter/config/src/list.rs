@@ -1,6 +1,6 @@
 //! Kinds of lists.
 
-use super::kind::{Kind, OneOf, Words};
+use super::kind::{Kind, OneOf, Words, word};
 use super::reader::{Reader, quoted};
 use super::text::TOKEN;
 use hopspan_core::propagation::baggage;
@@ -22,6 +22,15 @@ pub(super) struct BaggageKeys;
 const KEYS: usize = 64;
 const LONGEST: usize = 256;
 
+/// A list of these values. To `collect` them would be four times the code.
+pub(super) fn list(values: impl Iterator<Item = Value>) -> Value {
+    let mut list = Vec::new();
+    for value in values {
+        list.push(value);
+    }
+    Value::Array(list)
+}
+
 impl<T: Words> Kind for ListOf<T> {
     type Value = Vec<T>;
 
@@ -40,8 +49,8 @@ impl<T: Words> Kind for ListOf<T> {
         Some(values)
     }
 
-    fn write(value: &Vec<T>) -> Option<Value> {
-        value.iter().map(OneOf::<T>::write).collect()
+    fn write(value: &mut Vec<T>) -> Option<Value> {
+        Some(list(value.iter().filter_map(word)))
     }
 
     fn schema() -> Value {
@@ -65,8 +74,8 @@ impl<K: Kind, const LEAST: usize, const MOST: usize> Kind for Each<K, LEAST, MOS
         Some(values)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        (value.len() >= LEAST).then(|| value.iter().filter_map(K::write).collect())
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        (value.len() >= LEAST).then(|| list(value.iter_mut().filter_map(K::write)))
     }
 
     fn schema() -> Value {
@@ -111,8 +120,8 @@ impl Kind for BaggageKeys {
         Some(keys)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        Some(value.iter().map(|it| json!(**it)).collect())
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        Some(list(value.iter().map(|it| json!(**it))))
     }
 
     fn schema() -> Value {

@@ -36,21 +36,9 @@ impl<'a> Reader<'a> {
         it
     }
 
-    /// What stands under `key`, and the length of the path before that was added, which is for
-    /// [`Reader::leave`]. In parts and not generic: every key has a reader of its own.
-    #[inline(never)]
-    pub(super) fn find<'v>(
-        &mut self,
-        key: &str,
-        object: &'v Map<String, Value>,
-    ) -> Option<(&'v Value, usize)> {
-        let found = object.get(key)?;
-        Some((found, self.enter(key)))
-    }
-
     /// Takes the last key from the path.
     #[inline(never)]
-    pub(super) fn leave(&mut self, parent: usize) {
+    fn leave(&mut self, parent: usize) {
         self.path.truncate(parent);
     }
 
@@ -70,15 +58,6 @@ impl<'a> Reader<'a> {
             self.path.push_str(&shortened(key));
         }
         parent
-    }
-
-    /// The keys of what must be an object.
-    #[inline(never)]
-    pub(super) fn object<'v>(&mut self, found: &'v Value) -> Option<&'v Map<String, Value>> {
-        if !found.is_object() {
-            self.wrong("an object", found);
-        }
-        found.as_object()
     }
 
     /// Notes the keys of an object that are none of `known`, and those of `needed` that it lacks.

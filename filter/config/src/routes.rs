@@ -1,11 +1,12 @@
 //! `routes`: what requests have in common.
 
-use super::group::{described, group, group_paths, plain};
-use super::kind::{Count, Flag, Kind, Setting};
+use super::group::group;
+use super::kind::{Count, Flag, Kind};
+use super::list::list;
 use super::reader::{Reader, quoted};
 use hopspan_core::route;
 use hopspan_core::route::template::{DEEPEST, Template, TemplateError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 group! {
     /// What the paths of many requests have in common: the route of spans, and their names.
@@ -75,8 +76,8 @@ impl Kind for Templates {
         Some(templates)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        Some(value.iter().map(|it| json!(it.to_string())).collect())
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        Some(list(value.iter().map(|it| Value::String(it.to_string()))))
     }
 
     fn schema() -> Value {

@@ -1,6 +1,6 @@
 //! Rules: what requests they are for, and the kinds of values that say so.
 
-use super::group::{described, group, group_paths, plain};
+use super::group::group;
 use super::kind::{Kind, Maybe, OneOf, Setting, Share, object};
 use super::list::Each;
 use super::reader::Reader;
@@ -9,7 +9,7 @@ use hopspan_core::matching;
 use hopspan_core::matching::cidr::{Cidr, CidrError};
 use hopspan_core::request::Direction;
 use hopspan_core::trust::Action;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The most rules of one list: they are tried in turn, for each request.
 pub(super) const RULES: usize = 100;
@@ -95,7 +95,7 @@ impl Kind for Patterns {
         Some(list.iter().zip(0..).filter_map(member).collect())
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
+    fn write(value: &mut Self::Value) -> Option<Value> {
         match value.as_slice() {
             [] => None,
             [one] => Some(json!(one)),
@@ -131,9 +131,11 @@ impl Kind for HeaderPatterns {
         Some(headers)
     }
 
-    fn write(value: &Self::Value) -> Option<Value> {
-        let fields = value.iter().filter_map(|(name, it)| Some((name, Patterns::write(it)?)));
-        (!value.is_empty()).then(|| object(fields))
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        let is_empty = value.is_empty();
+        let fields = value.iter_mut();
+        let fields = fields.filter_map(|(name, it)| Some((&*name, Patterns::write(it)?)));
+        Some(object(fields)).filter(|_| !is_empty)
     }
 
     fn schema() -> Value {
@@ -164,7 +166,7 @@ impl Kind for Range {
         }
     }
 
-    fn write(value: &Cidr) -> Option<Value> {
+    fn write(value: &mut Cidr) -> Option<Value> {
         Some(json!(value.to_string()))
     }
 

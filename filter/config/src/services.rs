@@ -1,12 +1,12 @@
 //! `services`: what the other end is called.
 
-use super::group::{described, group, group_paths, plain};
-use super::kind::{Kind, Setting};
+use super::group::group;
+use super::kind::Kind;
 use super::reader::Reader;
 use super::rules::Patterns;
 use super::text::{Anything, Text};
 use hopspan_core::peer;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 group! {
     /// A service that calls or is called: anything that fits makes it known.
@@ -38,7 +38,7 @@ impl Kind for PeerService {
         Some(it)
     }
 
-    fn write(value: &Known) -> Option<Value> {
+    fn write(value: &mut Known) -> Option<Value> {
         Known::write(value)
     }
 

@@ -5,7 +5,7 @@ use super::keys::{
     Batch, Collector, Document, Egress, Force, Injected, Keep, Propagation, Response, Retry,
     Sampling, Service, Trust,
 };
-use super::kind::{Kind, OneOf, Setting};
+use super::kind::{Kind, Setting, word};
 use super::reader::{Reader, as_json, quoted};
 use super::rules::{SamplingRule, TrustRule};
 use super::text::{Authority, Text};
@@ -72,7 +72,7 @@ fn at_most<L: Kind, H: Kind<Value = L::Value>>(
     match (low.written, high.written) {
         (true, true) => {
             let json = |it: Option<serde_json::Value>| as_json(&it.unwrap_or_default());
-            let (found, limit) = (json(L::write(&low.value)), json(H::write(&high.value)));
+            let (found, limit) = (json(L::write(&mut low.value)), json(H::write(&mut high.value)));
             let message = format!("must be at most {high_path}, which is {limit}, not {found}");
             reader.problem_at(low_path, message);
         }
@@ -101,10 +101,13 @@ impl Service {
 impl Collector {
     /// Where spans go, if anywhere.
     pub(super) fn collector(self, naming: ClusterNaming) -> Option<export::Collector> {
-        let Self { cluster, protocol: _, authority, traces_path, headers, timeout_ms } = self;
+        let Self { cluster, protocol, compression, authority, traces_path, headers, timeout_ms } =
+            self;
         Some(export::Collector {
             cluster: cluster.value?,
             naming,
+            protocol: protocol.value,
+            compression: compression.value,
             authority: authority.value.unwrap_or_default(),
             traces_path: traces_path.value.unwrap_or_default(),
             headers: headers.value,
@@ -113,6 +116,9 @@ impl Collector {
     }
 
     fn settle(&mut self, written: bool, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
+        if !self.traces_path.written {
+            self.traces_path.value = Some(self.protocol.value.traces_path().to_owned());
+        }
         let Some(cluster) = &self.cluster.value else {
             if written {
                 warnings.push("collector: has no cluster, so nothing is exported".to_owned());
@@ -189,7 +195,7 @@ impl Propagation {
         if !inject.written {
             inject.value.retain(|it| !cleared(it));
         } else if let Some(both) = inject.value.iter().find(|it| cleared(it)) {
-            let both = as_json(&OneOf::write(both).unwrap_or_default());
+            let both = as_json(&word(both).unwrap_or_default());
             let message = format!("must not have {both}, which is in propagation.inject as well");
             reader.problem_at("propagation.clear", message);
         }
@@ -294,7 +300,8 @@ pub(super) fn upstream(config: &mut config::Config) {
 
 /// Notes if what all requests say about their origin leaves them no room for spans.
 pub(super) fn check_room(resource: &Resource, limits: &Limits, reader: &mut Reader<'_>) {
-    let (found, envelope) = (limits.max_export_batch_bytes, Envelope::new(resource, "", "").len());
+    let (found, envelope) =
+        (limits.max_export_batch_bytes, Envelope::new(resource, "", "").head().len);
     let least = envelope.saturating_mul(2);
     if found < least {
         reader.problem_at(

@@ -2,8 +2,8 @@
 
 mod chosen;
 
-use super::group::{described, group, group_paths, plain};
-use super::kind::{Count, Kind, OneOf, Setting, Words};
+use super::group::group;
+use super::kind::{Count, Kind, OneOf, Words};
 use super::list::Each;
 use super::reader::{Reader, quoted};
 use super::rules::Patterns;
@@ -15,7 +15,7 @@ use hopspan_core::redact::{self, Policy};
 use hopspan_core::span::custom;
 use hopspan_core::span::name::{Placeholder, Template};
 use hopspan_core::span::{Kinds, Limits, Settings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// Most attributes that somebody may choose.
@@ -108,7 +108,7 @@ impl Kind for Name {
         template
     }
 
-    fn write(value: &Template) -> Option<Value> {
+    fn write(value: &mut Template) -> Option<Value> {
         Some(Value::String(value.to_string()))
     }
 

@@ -13,7 +13,7 @@ use super::*;
 use hopspan_core::batch::Limits;
 use hopspan_core::config::Response;
 use hopspan_core::config::Role;
-use hopspan_core::encode::{Resource, Value as Attribute};
+use hopspan_core::encode::{Compression, Protocol, Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
 use hopspan_core::peer::Services;
@@ -133,7 +133,7 @@ fn nothing_written_is_every_default() {
             concat!(
                 r#"{"access_log":{"filter_state":false},"batch":{"max_export_batch_bytes":1048576,"max_export_batch_size":512,"#,
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
-                r#""schedule_delay_ms":1000},"collector":{"headers":{},"#,
+                r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
                 r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
@@ -164,7 +164,7 @@ fn every_key_reaches_its_setting() {
             "service": {"name": "shop", "namespace": "web", "version": "1.2", "instance_id": "7"},
             "resource_attributes": {"a": "text", "b": 3, "c": 3.0, "d": 0.5, "e": true, "f": 1e300},
             "collector": {
-                "cluster": "otel", "protocol": "http/protobuf", "authority": "[::1]:4318",
+                "cluster": "otel", "protocol": "http/json", "compression": "gzip", "authority": "[::1]:4318",
                 "traces_path": "/in?tenant=1", "timeout_ms": 60000,
                 "headers": {"Authorization": "Bearer ${TOKEN}", "x-price": "$5"}
             },
@@ -208,6 +208,8 @@ fn every_key_reaches_its_setting() {
     let collector = Collector {
         cluster: "otel".into(),
         naming: ClusterNaming::Envoy,
+        protocol: Protocol::HttpJson,
+        compression: Compression::Gzip,
         authority: "[::1]:4318".into(),
         traces_path: "/in?tenant=1".into(),
         headers: vec![
@@ -268,6 +270,11 @@ fn a_share_may_be_the_text_that_yaml_makes_of_it() {
     for (document, want) in [
         (r#"{"sampling": {"ratio": "0.01"}}"#, Ok(json!(0.01))),
         (r#"{"sampling": {"ratio": "1e-9"}}"#, Ok(json!(1e-9))),
+        (r#"{"sampling": {"ratio": ".5"}}"#, Ok(json!(0.5))),
+        (r#"{"sampling": {"ratio": "+0.5"}}"#, Ok(json!(0.5))),
+        (r#"{"sampling": {"ratio": "1."}}"#, Ok(json!(1.0))),
+        (r#"{"sampling": {"ratio": "."}}"#, Err(r#"not ".""#)),
+        (r#"{"sampling": {"ratio": ""}}"#, Err(r#"not """#)),
         (r#"{"sampling": {"ratio": "50"}}"#, Err(r#"not "50""#)),
         (r#"{"sampling": {"ratio": "NaN"}}"#, Err(r#"not "NaN""#)),
         (r#"{"sampling": {"ratio": "1 %"}}"#, Err(r#"not "1 %""#)),
@@ -297,6 +304,27 @@ fn the_authority_is_one_that_servers_accept() {
         let document = json!({"collector": {"cluster": cluster}}).to_string();
         let collector = Proxy::default().read(document).unwrap().collector.unwrap();
         assert_eq!((collector.cluster, collector.authority), (cluster.into(), want.into()));
+    }
+}
+
+#[test]
+fn spans_go_where_collectors_of_the_protocol_expect_them() {
+    for (collector, env, want) in [
+        (json!({}), "", "/v1/traces"),
+        (json!({"protocol": "http/json"}), "", "/v1/traces"),
+        (json!({"protocol": "zipkin/json"}), "", "/api/v2/spans"),
+        (json!({"protocol": "zipkin/json"}), "http/json", "/api/v2/spans"),
+        (json!({"protocol": "zipkin/json", "traces_path": "/in"}), "", "/in"),
+        (json!({"traces_path": "/in"}), "http/json", "/in"),
+    ] {
+        let env = [("OTEL_EXPORTER_OTLP_PROTOCOL", env)];
+        let proxy = Proxy { env: &env, ..Proxy::default() };
+        let mut document = json!({"collector": &collector});
+        let effective = proxy.effective(&document.to_string(), "/collector/traces_path");
+        assert_eq!(effective, want, "{collector}");
+        document["collector"]["cluster"] = json!("c");
+        let settled = proxy.read(document.to_string()).unwrap().collector.unwrap();
+        assert_eq!(settled.traces_path, want, "{collector}");
     }
 }
 

@@ -135,7 +135,7 @@ impl<R: Rules> Kind for Text<R> {
         text.map(|it| Some(it.to_owned()))
     }
 
-    fn write(value: &Option<String>) -> Option<Value> {
+    fn write(value: &mut Option<String>) -> Option<Value> {
         value.clone().map(Value::String)
     }
 

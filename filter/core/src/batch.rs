@@ -1,6 +1,9 @@
 //! The bounded queue of encoded spans, gathered into requests.
 
+pub mod request;
+
 use crate::encode::otlp::Envelope;
+use request::Batch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -34,15 +37,6 @@ impl Default for Limits {
     }
 }
 
-/// One request's worth of spans, complete.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Batch {
-    /// The request's body.
-    pub body: Vec<u8>,
-    /// How many spans are in it.
-    pub spans: usize,
-}
-
 /// Why a span was not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
@@ -71,7 +65,8 @@ pub struct Queue {
     limits: Limits,
     envelope: Envelope,
     open: Vec<u8>,
-    open_spans: usize,
+    /// Where each span in it ends.
+    ends: Vec<u32>,
     sealed: VecDeque<Batch>,
     /// Everything held, in flight included.
     spans: usize,
@@ -85,7 +80,7 @@ impl Queue {
             limits,
             open: Vec::new(),
             envelope,
-            open_spans: 0,
+            ends: Vec::new(),
             sealed: VecDeque::new(),
             spans: 0,
             bytes: 0,
@@ -116,7 +111,7 @@ impl Queue {
         let start = self.open.len();
         let written = encode(&mut self.open);
         let len = self.open.len().saturating_sub(start);
-        let alone = self.envelope.len().saturating_add(len);
+        let alone = self.envelope.head().len.saturating_add(len);
         if !written || alone > self.limits.max_export_batch_bytes {
             self.open.truncate(start);
             return Err(Refused::TooBig);
@@ -131,10 +126,10 @@ impl Queue {
             self.open = self.envelope.open();
             self.open.extend_from_slice(&span);
         }
-        self.open_spans = self.open_spans.saturating_add(1);
+        self.ends.push(u32::try_from(self.open.len()).unwrap_or(u32::MAX));
         self.spans = self.spans.saturating_add(1);
         self.bytes = self.bytes.saturating_add(len);
-        if self.open_spans >= self.limits.max_export_batch_size {
+        if self.ends.len() >= self.limits.max_export_batch_size {
             self.seal();
         }
         Ok(())
@@ -142,14 +137,11 @@ impl Queue {
 
     /// Ends the request that is being gathered, so that it can be sent.
     pub fn seal(&mut self) {
-        if self.open_spans == 0 {
+        if self.ends.is_empty() {
             return;
         }
-        let mut body = std::mem::take(&mut self.open);
-        let spans = std::mem::take(&mut self.open_spans);
-        let sealed = self.envelope.seal(&mut body);
-        debug_assert!(sealed, "a request is at most max_export_batch_bytes long");
-        self.sealed.push_back(Batch { body, spans });
+        let (body, ends) = (std::mem::take(&mut self.open), std::mem::take(&mut self.ends));
+        self.sealed.push_back(Batch::new(self.envelope.head(), body, ends));
     }
 
     /// Whether a whole request waits.
@@ -159,7 +151,7 @@ impl Queue {
 
     /// Whether nothing waits (something may be in flight).
     pub fn is_empty(&self) -> bool {
-        self.sealed.is_empty() && self.open_spans == 0
+        self.sealed.is_empty() && self.ends.is_empty()
     }
 
     /// The oldest whole request.
@@ -169,9 +161,40 @@ impl Queue {
 
     /// Stops counting a batch that was delivered or dropped.
     pub fn settle(&mut self, batch: &Batch) {
-        let spans = batch.body.len().saturating_sub(self.envelope.len());
-        self.bytes = self.bytes.saturating_sub(spans);
-        self.spans = self.spans.saturating_sub(batch.spans);
+        self.bytes = self.bytes.saturating_sub(batch.span_bytes());
+        self.spans = self.spans.saturating_sub(batch.spans());
+    }
+
+    /// Whether there is room for any request that somebody else could not send; or, if the
+    /// queue holds less than one, whether it is empty.
+    pub fn has_room(&self) -> bool {
+        let Limits {
+            max_export_batch_size,
+            max_export_batch_bytes,
+            max_queue_size,
+            max_queue_bytes,
+            ..
+        } = self.limits;
+        self.spans.saturating_add(max_export_batch_size.min(max_queue_size)) <= max_queue_size
+            && self.bytes.saturating_add(max_export_batch_bytes.min(max_queue_bytes))
+                <= max_queue_bytes
+    }
+
+    /// Takes a request that somebody else could not send, if it fits.
+    pub fn take(&mut self, batch: Batch) -> Result<(), Refused> {
+        let spans = self.spans.saturating_add(batch.spans());
+        let bytes = self.bytes.saturating_add(batch.span_bytes());
+        if spans > self.limits.max_queue_size || bytes > self.limits.max_queue_bytes {
+            return Err(Refused::QueueFull);
+        }
+        (self.spans, self.bytes) = (spans, bytes);
+        self.sealed.push_back(batch);
+        Ok(())
+    }
+
+    /// Most bytes of one request.
+    pub fn max_request(&self) -> usize {
+        self.limits.max_export_batch_bytes
     }
 }
 
@@ -194,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_request_is_whole_at_its_size_or_its_bytes() {
-        let head = queue(Limits::default()).envelope.len();
+        let head = queue(Limits::default()).envelope.head().len;
         let limits = Limits {
             max_export_batch_size: 3,
             max_export_batch_bytes: head + 100,
@@ -214,7 +237,7 @@ mod tests {
                 queue.push(Priority::Normal, span(*len)).unwrap();
             }
             let batches: Vec<_> = std::iter::from_fn(|| queue.pop())
-                .map(|it| (it.spans, it.body.len() - head))
+                .map(|it| (it.spans(), it.span_bytes()))
                 .collect();
             assert_eq!(batches, want, "{why}");
         }
@@ -254,7 +277,6 @@ mod tests {
                 ..Limits::default()
             };
             let mut queue = queue(limits);
-            let head = queue.envelope.len();
             let mut held: Vec<usize> = Vec::new(); // lengths, oldest first
             let mut sent = 0;
             let mut flying: VecDeque<Batch> = VecDeque::new();
@@ -269,16 +291,16 @@ mod tests {
                     }
                     2 => queue.seal(),
                     3 => if let Some(next) = queue.pop() {
-                        let want: usize = held[sent..sent + next.spans].iter().sum();
-                        prop_assert_eq!(next.body.len() - head, want);
-                        prop_assert!(next.spans <= batch && next.body.len() <= 1000);
-                        sent += next.spans;
+                        let want: usize = held[sent..sent + next.spans()].iter().sum();
+                        prop_assert_eq!(next.span_bytes(), want);
+                        prop_assert!(next.spans() <= batch && next.body().len() <= 1000);
+                        sent += next.spans();
                         flying.push_back(next);
                     },
                     _ => if let Some(done) = flying.pop_front() {
                         queue.settle(&done);
-                        held.drain(..done.spans);
-                        sent -= done.spans;
+                        held.drain(..done.spans());
+                        sent -= done.spans();
                     },
                 }
                 prop_assert_eq!((queue.spans, queue.bytes), (held.len(), held.iter().sum()));

@@ -1,7 +1,35 @@
 //! Spans as bytes, one file an encoding.
 
+pub mod gzip;
+pub mod json;
 pub mod otlp;
+pub mod otlp_json;
 pub mod protobuf;
+pub mod zipkin;
+
+/// What goes over the wire, by the names of OpenTelemetry.
+///
+/// Whatever it is, spans wait as OTLP in protobuf, and become something else when they are sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Protocol {
+    /// OTLP in protobuf.
+    #[default]
+    HttpProtobuf,
+    /// OTLP in JSON.
+    HttpJson,
+    /// Zipkin's JSON, version 2.
+    ZipkinJson,
+}
+
+/// How a request's body is made smaller.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Compression {
+    /// It is not.
+    #[default]
+    None,
+    /// By gzip, if the host can.
+    Gzip,
+}
 
 /// What all spans of a configuration have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +51,24 @@ pub enum Value {
     Flag(bool),
 }
 
+impl Protocol {
+    /// `content-type` of requests.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::HttpProtobuf => "application/x-protobuf",
+            Self::HttpJson | Self::ZipkinJson => "application/json",
+        }
+    }
+
+    /// Where collectors expect spans.
+    pub fn traces_path(self) -> &'static str {
+        match self {
+            Self::HttpProtobuf | Self::HttpJson => "/v1/traces",
+            Self::ZipkinJson => "/api/v2/spans",
+        }
+    }
+}
+
 impl Resource {
     /// `service.name`; empty if there is none.
     pub fn service_name(&self) -> &str {
@@ -32,3 +78,6 @@ impl Resource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@
 //! | `trust` | what that is worth: `continue`, `restart`, `ignore_sampling` |
 //! | `trust_by` | who says so: `rule:N` (from 0), `default` |
 //! | `sampled` | `1` or `0` |
-//! | `by` | who decided: `debug`, `force`, `health_check`, `caller`, `disabled`, `route`, `rule:N`, `ratio`, `max_per_second`, `min_per_minute` |
+//! | `by` | who decided: `export` (nobody: it brings spans to the collector), `debug`, `force`, `health_check`, `caller`, `disabled`, `route`, `rule:N`, `ratio`, `max_per_second`, `min_per_minute` |
 //! | `ratio` | the share that was asked for, where one decided |
 //! | `trace`, `span`, `parent` | the ids that go on; the caller's span, if its trace goes on |
 //! | `queue` | spans that wait to be sent, of how many that may; `none` where nothing is exported |
@@ -92,6 +92,7 @@ impl Line {
 
 fn name(by: By) -> &'static str {
     match by {
+        By::Export => "export",
         By::Debug => "debug",
         By::Force => "force",
         By::HealthCheck => "health_check",

@@ -4,114 +4,28 @@
 
 pub mod answer;
 pub mod health;
+mod call;
+mod collector;
+mod retry;
+mod wire;
 
-use crate::batch::{Batch, Priority, Queue, Refused};
-use crate::context::SpanContext;
-use crate::propagation;
-use crate::request;
+use crate::batch::request::Batch;
+use crate::batch::{Priority, Queue, Refused};
 use crate::stats::{Stat, Stats};
-use crate::time::Monotonic;
+use crate::time::{Monotonic, Now};
 use answer::{Answer, Verdict};
+pub use call::Call;
+pub use collector::{ClusterNaming, Collector};
 use health::{Health, Notice};
+pub use retry::Retry;
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
-
-/// `collector.*` of the configuration.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Collector {
-    /// The proxy's cluster that requests go to.
-    pub cluster: String,
-    /// How clusters are called in this proxy.
-    pub naming: ClusterNaming,
-    /// `:authority` of requests.
-    pub authority: String,
-    /// `:path` of requests.
-    pub traces_path: String,
-    /// Further headers, which may hold secrets.
-    pub headers: Vec<(String, String)>,
-    /// How long to wait for an answer.
-    pub timeout: Duration,
-}
-
-/// How clusters are called in a proxy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ClusterNaming {
-    /// By whatever name the proxy's own configuration gives.
-    Envoy,
-    /// `outbound|port|subset|host`, by Istio's control plane.
-    Istio,
-}
-
-/// `retry.*` of the configuration.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Retry {
-    /// Whether a failed request is tried again at all.
-    pub enabled: bool,
-    /// Upper end of the first back-off.
-    pub initial_backoff: Duration,
-    /// Upper end of any back-off.
-    pub max_backoff: Duration,
-    /// How long after its first try a request is given up; `None` is never.
-    pub max_elapsed: Option<Duration>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            initial_backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(30),
-            max_elapsed: Some(Duration::from_secs(120)),
-        }
-    }
-}
+use wire::{Coding, Unsendable, Wire};
 
 /// Names one request that is in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CallId(u64);
-
-/// A request for the adapter to send.
-#[derive(Debug)]
-pub struct Call<'a> {
-    /// To be given back with the answer.
-    pub id: CallId,
-    /// Where and how to send it.
-    pub collector: &'a Collector,
-    /// The encoded spans.
-    pub body: &'a [u8],
-}
-
-impl fmt::Debug for Collector {
-    /// Without the headers: they may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cluster, naming, authority, traces_path, headers: _, timeout } = self;
-        let fields = (cluster, naming, authority, traces_path, timeout);
-        f.debug_tuple("Collector").field(&fields).finish_non_exhaustive()
-    }
-}
-
-impl Call<'_> {
-    /// The request's headers. `context` is an unsampled one: whoever passes the request
-    /// on must not trace it.
-    pub fn headers(&self, context: &SpanContext<'_>) -> Vec<u8> {
-        let Collector { authority, traces_path, headers, .. } = self.collector;
-        let traceparent = propagation::to_traceparent(context);
-        let mut list: Vec<(&str, &[u8])> = vec![
-            (":method", b"POST"),
-            (":path", traces_path.as_bytes()),
-            (":authority", authority.as_bytes()),
-            ("content-type", b"application/x-protobuf"),
-            ("user-agent", USER_AGENT.as_bytes()),
-            (propagation::traceparent::NAME, &traceparent),
-        ];
-        list.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
-        request::encode_headers(&list)
-    }
-}
-
-/// Spec: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/#user-agent>
-const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-hopspan/", env!("CARGO_PKG_VERSION"));
 
 /// The state of sending: what waits, what is in flight, when to try again.
 #[derive(Debug)]
@@ -129,7 +43,17 @@ pub struct Exporter {
     failures: u32,
     /// When the present wait began, and how long it is.
     backoff: (Monotonic, Duration),
-    draining: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// The configuration is at work.
+    Working,
+    /// It ends: everything goes out now.
+    Draining,
+    /// It ends, and the collector does not take what is left.
+    Stuck,
 }
 
 #[derive(Debug)]
@@ -137,6 +61,10 @@ struct Attempted {
     batch: Batch,
     /// When it was sent the first time.
     first: Monotonic,
+    /// Whether it was sent before.
+    is_retry: bool,
+    /// How often it was halved.
+    halvings: u8,
 }
 
 #[derive(Debug)]
@@ -149,6 +77,9 @@ struct Flight {
 
 /// How much later than its time-out an answer may come.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often what is too large for the collector is halved: 512 spans become 16, and at worst
+/// 63 requests are made of one.
+const MAX_HALVINGS: u8 = 5;
 /// The longest that a `Retry-After` is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
@@ -168,7 +99,7 @@ impl Exporter {
             calls: 0,
             failures: 0,
             backoff: (Monotonic::default(), Duration::ZERO),
-            draining: false,
+            phase: Phase::Working,
         }
     }
 
@@ -194,35 +125,52 @@ impl Exporter {
 
     /// The delay is over: what has been gathered may go, and answers that are overdue
     /// count as failures.
-    pub fn flush(&mut self, now: Monotonic, random: u64, stats: &mut Stats) {
+    pub fn flush(&mut self, now: Now, random: u64, stats: &mut Stats) {
         self.queue.seal();
-        while let Some(lost) = self.flying.iter().find(|it| now > it.overdue).map(|it| it.id) {
+        while let Some(lost) = self.flying.iter().find(|it| now.mono > it.overdue).map(|it| it.id) {
             self.answered(lost, &Answer::None, now, random, stats);
         }
     }
 
-    /// The next request that may be sent now. Call until `None`.
-    pub fn next(&mut self, now: Monotonic, stats: &mut Stats) -> Option<Call<'_>> {
-        if !self.may_send(now) {
-            return None;
-        }
-        let request = match self.again.pop_front() {
-            Some(request) => {
-                stats.count(Stat::ExportRetries);
-                request
+    /// The next request that may be sent now. Call until `None`. `deflate` is the host's way to
+    /// compress bytes in zlib's format.
+    pub fn next(
+        &mut self,
+        now: Monotonic,
+        stats: &mut Stats,
+        deflate: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> Option<Call<'_>> {
+        let (request, wire) = loop {
+            if !self.may_send(now) {
+                return None;
             }
-            None => Attempted { batch: self.queue.pop()?, first: now },
+            let request = self.take_next(now)?;
+            let spans = count(request.batch.spans());
+            stats.add(Stat::SpansQueued, spans.saturating_neg());
+            match Wire::of(&request.batch, &self.collector, self.queue.max_request(), deflate) {
+                Ok(wire) => break (request, wire),
+                Err(Unsendable::TooLarge) => self.halve(request, stats),
+                Err(Unsendable::Unreadable) => self.drop(&request, Stat::DroppedEncode, stats),
+            }
         };
-        let spans = count(request.batch.spans);
-        stats.add(Stat::SpansQueued, spans.saturating_neg());
-        stats.add(Stat::SpansInFlight, spans);
-        stats.add(Stat::ExportBytes, count(request.batch.body.len()));
+        if request.is_retry {
+            stats.count(Stat::ExportRetries);
+        }
+        stats.add(Stat::SpansInFlight, count(request.batch.spans()));
         self.calls = self.calls.wrapping_add(1);
         let id = CallId(self.calls);
         let overdue = now.plus(self.collector.timeout).plus(GRACE);
         self.flying.push(Flight { id, request, overdue });
-        let body = &self.flying.last()?.request.batch.body;
-        Some(Call { id, collector: &self.collector, body })
+        let Wire { body, coding } = wire;
+        if coding == Coding::Unable {
+            self.health.cannot_compress();
+        }
+        let body = match body {
+            Some(made) => made.into(),
+            None => Cow::Borrowed(self.flying.last()?.request.batch.body()),
+        };
+        stats.add(Stat::ExportBytes, count(body.len()));
+        Some(Call { id, collector: &self.collector, body, is_gzip: coding == Coding::Gzip })
     }
 
     /// A request was answered, or will not be. An unknown `id` changes nothing.
@@ -230,44 +178,49 @@ impl Exporter {
         &mut self,
         id: CallId,
         answer: &Answer<'_>,
-        now: Monotonic,
+        now: Now,
         random: u64,
         stats: &mut Stats,
     ) {
         let Some(at) = self.flying.iter().position(|it| it.id == id) else { return };
-        let request = self.flying.swap_remove(at).request;
-        let spans = count(request.batch.spans);
+        let mut request = self.flying.swap_remove(at).request;
+        let spans = count(request.batch.spans());
         stats.add(Stat::SpansInFlight, spans.saturating_neg());
-        let verdict = answer.verdict();
+        let verdict = answer.verdict(self.collector.protocol, now.wall);
+        let now = now.mono;
         stats.count(verdict.outcome());
         self.health.note(answer, &verdict, now);
         match verdict {
             Verdict::Taken { rejected } => {
-                let rejected = count(rejected.min(request.batch.spans));
+                let rejected = count(rejected.min(request.batch.spans()));
                 stats.add(Stat::SpansExported, spans.saturating_sub(rejected));
                 stats.add(Stat::DroppedPartialSuccess, rejected);
                 self.failures = 0;
                 self.backoff = (now, Duration::ZERO);
                 self.queue.settle(&request.batch);
             }
+            Verdict::TooLarge => self.halve(request, stats),
             Verdict::Refused => self.drop(&request, Stat::DroppedNonRetryable, stats),
             Verdict::TryAgain { after, .. } => {
                 self.failures = self.failures.saturating_add(1);
-                let delay = match after {
-                    Some(after) => after.min(MAX_RETRY_AFTER),
-                    None => self.jitter(answer, random),
+                let delay = match (after, answer) {
+                    (Some(after), _) => after.min(MAX_RETRY_AFTER),
+                    // A cluster that does not exist will not soon.
+                    (None, Answer::NoSuchCluster) => self.retry.max_backoff,
+                    (None, _) => self.retry.backoff(self.failures, random),
                 };
                 self.backoff = (now, delay);
                 stats.add(Stat::ExportBackoffMs, millis(delay));
                 let elapsed = now.since(request.first);
-                if self.draining {
-                    self.drop(&request, Stat::DroppedShutdown, stats);
-                } else if !self.retry.enabled
-                    || self.retry.max_elapsed.is_some_and(|max| elapsed >= max)
-                {
+                let is_over = self.retry.max_elapsed.is_some_and(|max| elapsed >= max);
+                if self.phase == Phase::Working && (!self.retry.enabled || is_over) {
                     self.drop(&request, Stat::DroppedRetryExhausted, stats);
                 } else {
+                    if self.phase != Phase::Working {
+                        self.phase = Phase::Stuck;
+                    }
                     stats.add(Stat::SpansQueued, spans);
+                    request.is_retry = true;
                     self.again.push_back(request);
                 }
             }
@@ -282,7 +235,7 @@ impl Exporter {
     /// The configuration ends: everything goes out now, and nothing is tried again.
     pub fn drain(&mut self, now: Monotonic) {
         self.queue.seal();
-        self.draining = true;
+        self.phase = Phase::Draining;
         self.backoff = (now, Duration::ZERO);
     }
 
@@ -291,44 +244,83 @@ impl Exporter {
         self.flying.is_empty() && self.again.is_empty() && self.queue.is_empty()
     }
 
-    /// Gives up everything that is left, as lost by the shutdown.
-    pub fn abandon(&mut self, stats: &mut Stats) {
+    /// Whether an exporter that drains has done what it can.
+    pub fn is_drained(&self) -> bool {
+        self.is_empty() || (self.phase == Phase::Stuck && self.flying.is_empty())
+    }
+
+    /// Gives away everything that is left, in flight included. What `give` does not take is
+    /// lost by the shutdown.
+    pub fn hand_over(&mut self, stats: &mut Stats, give: &mut dyn FnMut(&[u8]) -> bool) {
         self.queue.seal();
-        let waiting = std::iter::from_fn(|| self.queue.pop()).map(|it| it.spans);
-        let again = self.again.drain(..).map(|it| it.batch.spans);
-        let queued = waiting.chain(again).fold(0, usize::saturating_add);
-        let flying = self.flying.drain(..).map(|it| it.request.batch.spans);
-        let in_flight = flying.fold(0, usize::saturating_add);
-        stats.add(Stat::SpansQueued, count(queued).saturating_neg());
-        stats.add(Stat::SpansInFlight, count(in_flight).saturating_neg());
-        stats.add(Stat::DroppedShutdown, count(queued).saturating_add(count(in_flight)));
+        let again = self.again.drain(..).map(|it| (it.batch, Stat::SpansQueued));
+        let flying = self.flying.drain(..).map(|it| (it.request.batch, Stat::SpansInFlight));
+        let mut left: Vec<_> = flying.chain(again).collect();
+        left.extend(std::iter::from_fn(|| self.queue.pop()).map(|it| (it, Stat::SpansQueued)));
+        for (batch, from) in left {
+            let is_given = give(&batch.to_bytes());
+            let spans = count(batch.spans());
+            stats.add(from, spans.saturating_neg());
+            stats.add(if is_given { Stat::SpansHandedOver } else { Stat::DroppedShutdown }, spans);
+            self.queue.settle(&batch);
+        }
+    }
+
+    /// Whether there is room for what others hand over.
+    pub fn wants_handed_over(&self) -> bool {
+        self.phase == Phase::Working && self.queue.has_room()
+    }
+
+    /// Takes what another worker gave away. Returns whether it could be read.
+    pub fn take_over(&mut self, bytes: &[u8], stats: &mut Stats) -> bool {
+        let Some(batch) = Batch::from_bytes(bytes) else { return false };
+        let spans = count(batch.spans());
+        stats.add(Stat::SpansTakenOver, spans);
+        stats.add(
+            match self.queue.take(batch) {
+                Ok(()) => Stat::SpansQueued,
+                Err(_) => Stat::DroppedQueueFull,
+            },
+            spans,
+        );
+        true
+    }
+
+    /// The next request to send, a failed one before a new one.
+    fn take_next(&mut self, now: Monotonic) -> Option<Attempted> {
+        self.again.pop_front().or_else(|| {
+            let batch = self.queue.pop()?;
+            Some(Attempted { batch, first: now, is_retry: false, halvings: 0 })
+        })
+    }
+
+    /// Makes two requests of one that is too large. By the specification, the same request
+    /// must not be sent again after such an answer: these are others.
+    fn halve(&mut self, request: Attempted, stats: &mut Stats) {
+        let may_be_halved = request.halvings < MAX_HALVINGS;
+        let Some([front, back]) = request.batch.halves().filter(|_| may_be_halved) else {
+            return self.drop(&request, Stat::DroppedTooBig, stats);
+        };
+        stats.add(Stat::SpansQueued, count(request.batch.spans()));
+        let halvings = request.halvings.saturating_add(1);
+        for batch in [back, front] {
+            self.again.push_front(Attempted { batch, is_retry: false, halvings, ..request });
+        }
     }
 
     fn may_send(&self, now: Monotonic) -> bool {
         // While the collector fails, one request at a time asks whether it is back.
-        let most = if self.failures > 0 && !self.draining { 1 } else { self.max_in_flight };
+        let asks = self.failures > 0 && self.phase == Phase::Working;
+        let most = if asks { 1 } else { self.max_in_flight };
         // A wait that began in the future: the clock went back, and there is none.
         let (since, delay) = self.backoff;
         let waits = since <= now && now.since(since) < delay;
-        self.flying.len() < most && !waits
+        self.phase != Phase::Stuck && self.flying.len() < most && !waits
     }
 
     fn drop(&mut self, request: &Attempted, reason: Stat, stats: &mut Stats) {
-        stats.add(reason, count(request.batch.spans));
+        stats.add(reason, count(request.batch.spans()));
         self.queue.settle(&request.batch);
-    }
-
-    /// Exponential back-off with full jitter: anything from nothing to the limit, which
-    /// doubles with each failure. A cluster that does not exist will not soon.
-    fn jitter(&self, answer: &Answer<'_>, random: u64) -> Duration {
-        let Retry { initial_backoff, max_backoff, .. } = self.retry;
-        if matches!(answer, Answer::NoSuchCluster) {
-            return max_backoff;
-        }
-        let doublings = self.failures.saturating_sub(1).min(31);
-        let limit = initial_backoff.saturating_mul(1 << doublings).min(max_backoff);
-        let share = u128::from(random).saturating_mul(limit.as_nanos()) >> 64;
-        Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))
     }
 }
 

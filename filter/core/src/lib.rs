@@ -13,6 +13,7 @@ pub mod id;
 pub mod time;
 pub mod pattern;
 pub mod base64;
+pub mod json;
 pub mod request;
 pub mod route;
 pub mod redact;

@@ -3,10 +3,12 @@
 
 use crate::config::Config;
 use crate::context::{Decision, Outgoing, Remote, SpanContext, TraceFlags};
+use crate::export::Collector;
 use crate::id::{Generator, SpanId};
 use crate::matching::candidate::Candidate;
 use crate::propagation::invalid::Invalid;
 use crate::propagation::{Announce, Edit, Extracted, Format, announcement, tracestate};
+use crate::request::fields::RequestFields;
 use crate::request::{Direction, Stream};
 use crate::sampling::head::{By, Dice, Sampler, Verdict, Wishes};
 use crate::sampling::probability::OtMember;
@@ -47,6 +49,9 @@ impl<'a> Origin<'a> {
         ids: &mut Generator,
         stats: &mut Stats,
     ) -> Self {
+        let is_export = is_export(request.fields, config.collector.as_ref());
+        let mut uncounted = is_export.then(Stats::default);
+        let stats = uncounted.as_mut().unwrap_or(stats);
         let Extracted { context, format, decision, conflicts, invalid } =
             config.propagation.extract(&request.fields.trace, request.headers);
         for reason in invalid.iter() {
@@ -94,7 +99,10 @@ impl<'a> Origin<'a> {
         if !is_trusted {
             ot.erase();
         }
-        let verdict = sampler.decide(&config.sampling, wishes, dice, &mut ot, request, now);
+        let verdict = match is_export {
+            true => Verdict { sampled: false, by: By::Export, ratio: None, reason: None },
+            false => sampler.decide(&config.sampling, wishes, dice, &mut ot, request, now),
+        };
         count_verdict(&verdict, stats);
         match verdict.by {
             // What has no context goes on without any.
@@ -160,6 +168,16 @@ impl<'a> Origin<'a> {
     pub fn reads_baggage(&self) -> bool {
         self.action != Action::Restart
     }
+}
+
+/// Whether a request brings spans to the collector that hopspan uses itself, whoever sends them.
+/// A span of it would go the same way, have a span again, and so on.
+fn is_export(fields: &RequestFields<'_>, collector: Option<&Collector>) -> bool {
+    let Some(Collector { authority, traces_path, .. }) = collector else { return false };
+    // In this order, nearly all requests have been told apart by two lengths.
+    fields.method == b"POST"
+        && matches!(fields.path.strip_prefix(traces_path.as_bytes()), Some([] | [b'?', ..]))
+        && fields.authority.eq_ignore_ascii_case(authority.as_bytes())
 }
 
 fn count_verdict(verdict: &Verdict, stats: &mut Stats) {

@@ -381,10 +381,18 @@ pub fn strip(fields: &RequestFields<'_>) -> Vec<Edit> {
     edits.list
 }
 
-/// The `traceparent` value of a context.
-pub fn to_traceparent(context: &SpanContext<'_>) -> Vec<u8> {
-    let SpanContext { trace_id, span_id, flags, tracestate: _ } = context;
-    Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags }.to_bytes()
+/// The headers that tell a context in every format there is, for a request of hopspan's own:
+/// whoever is on its way understands one of them.
+pub fn in_every_format(context: &SpanContext<'_>) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let context = context.clone();
+    let outgoing = Outgoing { context, is_debug: false, is_short: false, announcement: None };
+    let fields = TraceFields::default();
+    let mut edits = Edits { fields: &fields, list: Vec::new() };
+    Format::ALL.into_iter().for_each(|it| it.inject(&outgoing, &mut edits));
+    edits.list.into_iter().filter_map(|it| match it {
+        Edit::Replace(name, value) => Some((name, value)),
+        _ => None,
+    })
 }
 
 /// Whether a `traceparent` value still is the one that [`Propagation::inject`] wrote.

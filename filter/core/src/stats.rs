@@ -56,12 +56,16 @@ stats! {
     DroppedNonRetryable Counter "hopspan.spans.dropped.reason=.=non_retryable;.;" "Spans that the collector refused for good."
     DroppedRetryExhausted Counter "hopspan.spans.dropped.reason=.=retry_exhausted;.;" "Spans given up after trying for retry.max_elapsed_ms, or at once where retry is off."
     DroppedPartialSuccess Counter "hopspan.spans.dropped.reason=.=partial_success;.;" "Spans that the collector rejected out of a request that it took."
+    DroppedEncode Counter "hopspan.spans.dropped.reason=.=encode;.;" "Spans that could not be written in the encoding of collector.protocol."
     DroppedShutdown Counter "hopspan.spans.dropped.reason=.=shutdown;.;" "Spans left when their configuration ended."
+    SpansHandedOver Counter "hopspan.spans.handed_over" "Spans that an ended configuration left to its successor."
+    SpansTakenOver Counter "hopspan.spans.taken_over" "Spans that a configuration has of the one before it."
     SpansQueued Gauge "hopspan.spans.queued" "Spans that wait to be sent, or sent again."
     SpansInFlight Gauge "hopspan.spans.in_flight" "Spans sent, not answered yet."
     RequestsOk Counter "hopspan.export.requests.outcome=.=ok;.;" "Export requests that were taken whole."
     RequestsPartialSuccess Counter "hopspan.export.requests.outcome=.=partial_success;.;" "Export requests that were taken in part."
     RequestsRetryable Counter "hopspan.export.requests.outcome=.=retryable;.;" "Export requests answered 429, 502, 503 or 504."
+    RequestsTooLarge Counter "hopspan.export.requests.outcome=.=too_large;.;" "Export requests answered 413."
     RequestsRejected Counter "hopspan.export.requests.outcome=.=rejected;.;" "Export requests answered otherwise."
     RequestsFailed Counter "hopspan.export.requests.outcome=.=failed;.;" "Export requests that could not be sent or got no answer."
     ExportBytes Counter "hopspan.export.bytes" "Bytes of export requests handed to the proxy, each try counted."
@@ -101,8 +105,8 @@ stats! {
     Degraded Counter "hopspan.degraded" "Host calls that failed where they should not; the request went through."
 }
 
-/// What stands in the name of a stat for the service beside the proxy.
-const SERVICE: &str = "{service}";
+/// Around what stands in the name of a stat for the service beside the proxy: `{service}`.
+const SERVICE: [char; 2] = ['{', '}'];
 
 /// The longest service in the name of a stat, in bytes.
 const SERVICE_LIMIT: usize = 100;
@@ -125,7 +129,10 @@ impl Stat {
     /// Of the service only letters, digits, `_`, `-` and `.` stay, others become `_`, and a
     /// hundred of them at most: names of stats have no way to quote.
     pub fn name_for(self, service: &str) -> Cow<'static, str> {
-        match self.name().split_once(SERVICE) {
+        // By characters: to search for a text is two kilobytes of code.
+        let [start, end] = SERVICE;
+        let parts = self.name().split_once(start);
+        match parts.and_then(|(before, rest)| Some((before, rest.split_once(end)?.1))) {
             None => self.name().into(),
             Some((before, after)) => {
                 let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');

@@ -140,11 +140,11 @@ impl Tracer {
         let mut request = Candidate::new(&fields, head.headers, host, config.direction);
         let mut origin = Origin::of(&mut request, config, sampler, head.now, ids, stats);
         let is_stripped = config.egress.strips(&mut request);
-        let is_disabled = origin.verdict.by == By::Disabled;
+        let is_left_out = matches!(origin.verdict.by, By::Disabled | By::Export);
         let may_be_kept =
-            !origin.verdict.sampled && !is_disabled && !config.keep.is_off() && exporter.is_some();
+            !origin.verdict.sampled && !is_left_out && !config.keep.is_off() && exporter.is_some();
         // Where nothing is recorded, what a trusted caller sent goes on as it came.
-        let passes = is_disabled && origin.action == Action::Continue;
+        let passes = is_left_out && origin.action == Action::Continue;
         let mut edits = if is_stripped {
             propagation::strip(&fields)
         } else if passes {

@@ -15,6 +15,8 @@ pub(crate) const EMPTY: &str = "nobody";
 pub(crate) const OUTBOUND: &str = "outbound";
 /// The listener that every proxy has.
 pub(crate) const LISTENER: &str = "listener";
+/// The listener of [`Setup::bystander`].
+const BYSTANDER: &str = "bystander";
 /// The listener of [`Setup::outbound`].
 pub(crate) const OUTBOUND_LISTENER: &str = "outbound";
 
@@ -34,10 +36,16 @@ pub(crate) enum Direction {
 pub(crate) struct Setup {
     /// What the proxy says of itself.
     pub(crate) node: Value,
+    /// How it shows its stats.
+    pub(crate) stats_config: Value,
     /// `traffic_direction` of the listener.
     pub(crate) direction: Direction,
     /// hopspan's configuration; `None` leaves the filter out.
     pub(crate) hopspan: Option<Value>,
+    /// What VMs that may hand over to each other have in common.
+    pub(crate) vm_id: &'static str,
+    /// Configuration of the filter's VM: another one is another VM.
+    pub(crate) vm_configuration: &'static str,
     /// Environment of the filter's VM.
     pub(crate) environment: Vec<(&'static str, &'static str)>,
     /// Where the cluster [`UPSTREAM`] is.
@@ -75,6 +83,9 @@ pub(crate) struct Setup {
     pub(crate) access_log: Value,
     /// Whether the listener comes from a file that may be replaced, not from the bootstrap.
     pub(crate) listener_from_file: bool,
+    /// Whether another listener has a hopspan with a VM of its own, which sees no traffic and
+    /// exports nothing. Envoy forgets stats when the last VM that has them is gone: this one stays.
+    pub(crate) bystander: bool,
 }
 
 impl Setup {
@@ -82,11 +93,14 @@ impl Setup {
     pub(crate) fn new(direction: Direction, upstream: SocketAddr, collector: SocketAddr) -> Self {
         Self {
             node: json!({ "id": "node", "cluster": "tests" }),
+            stats_config: json!({}),
             direction,
             hopspan: Some(json!({
                 "collector": { "cluster": COLLECTOR },
                 "batch": { "schedule_delay_ms": 20 },
             })),
+            vm_id: "hopspan",
+            vm_configuration: "",
             environment: Vec::new(),
             upstream,
             upstream_http2: false,
@@ -105,6 +119,7 @@ impl Setup {
             workers: 1,
             access_log: json!({}),
             listener_from_file: false,
+            bystander: false,
         }
     }
 
@@ -117,11 +132,11 @@ impl Setup {
 
     /// The bootstrap document, for a proxy whose files are in `directory`.
     pub(crate) fn bootstrap(&self, wasm: &Path, directory: &Path) -> Value {
-        let listeners = if self.listener_from_file {
-            json!([])
-        } else {
-            json!(self.listeners(wasm, directory))
+        let mut listeners = match self.listener_from_file {
+            true => Vec::new(),
+            false => self.listeners(wasm, directory),
         };
+        listeners.extend(self.bystander.then(|| self.bystander(wasm, directory)));
         let mut clusters = vec![
             cluster(UPSTREAM, Some(self.upstream), self.upstream_http2),
             cluster(EMPTY, None, false),
@@ -132,6 +147,7 @@ impl Setup {
         let mut bootstrap = json!({
             "node": self.node,
             "admin": { "address": loopback(0) },
+            "stats_config": self.stats_config,
             "static_resources": { "listeners": listeners, "clusters": clusters },
         });
         if self.listener_from_file {
@@ -170,6 +186,12 @@ impl Setup {
             listeners.push(self::listener(OUTBOUND_LISTENER, Direction::Outbound, vec![chain]));
         }
         listeners
+    }
+
+    fn bystander(&self, wasm: &Path, directory: &Path) -> Value {
+        let alone = Self { hopspan: Some(json!({})), vm_id: BYSTANDER, ..self.clone() };
+        let manager = alone.connection_manager(vec![everything_to(UPSTREAM)], wasm, directory);
+        listener(BYSTANDER, self.direction, vec![json!({ "filters": [manager] })])
     }
 
     fn connection_manager(&self, routes: Vec<Value>, wasm: &Path, directory: &Path) -> Value {
@@ -218,15 +240,13 @@ impl Setup {
                     "root_id": "hopspan",
                     "fail_open": true,
                     "vm_config": {
-                        "vm_id": "hopspan",
+                        "vm_id": self.vm_id,
                         "runtime": "envoy.wasm.runtime.v8",
                         "code": { "local": { "filename": wasm } },
+                        "configuration": text(&self.vm_configuration),
                         "environment_variables": { "key_values": environment },
                     },
-                    "configuration": {
-                        "@type": "type.googleapis.com/google.protobuf.StringValue",
-                        "value": configuration.to_string(),
-                    },
+                    "configuration": text(configuration),
                 },
             }),
         )
@@ -312,6 +332,10 @@ fn listener(name: &str, direction: Direction, filter_chains: Vec<Value>) -> Valu
 
 fn everything_to(cluster: &str) -> Value {
     json!({ "match": { "prefix": "/" }, "route": { "cluster": cluster, "timeout": "30s" } })
+}
+
+fn text(value: &impl ToString) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": value.to_string() })
 }
 
 fn loopback(port: u16) -> Value {

@@ -2,24 +2,26 @@
 //!
 //! Spec: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
+mod mood;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::mood::{Answer, Body, Reaction};
+pub(crate) use self::mood::{Mood, RetryAfter};
 use crate::deadline::within;
 use crate::received::Received;
 use crate::upstream::Refusing;
@@ -28,18 +30,8 @@ use crate::upstream::Refusing;
 pub(crate) struct Collector {
     address: SocketAddr,
     state: Arc<State>,
+    received: watch::Sender<Vec<Received>>,
     door: Door,
-}
-
-/// What the collector does with a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mood {
-    /// Takes the spans.
-    Accepting,
-    /// Takes nothing and answers with a status.
-    Failing(u16),
-    /// Takes nothing and never answers.
-    Silent,
 }
 
 enum Door {
@@ -47,29 +39,52 @@ enum Door {
     Closed { _port: Refusing },
 }
 
+/// Where spans go that were taken.
+type Store = Box<dyn Fn(ExportTraceServiceRequest) + Send + Sync>;
+
 struct State {
-    received: watch::Sender<Vec<Received>>,
-    /// All that came, byte by byte: headers and bodies.
-    bytes: Mutex<Vec<u8>>,
-    /// How many requests came, whatever became of them.
-    requests: watch::Sender<usize>,
+    store: Store,
+    /// All that came, byte by byte: headers and bodies. `None` where they are too many.
+    bytes: Option<Mutex<Vec<u8>>>,
+    /// When requests came, whatever became of them.
+    requests: watch::Sender<Vec<Instant>>,
     mood: Mutex<Mood>,
     /// What was wrong with a request; a test must not pass with one.
     complaints: Mutex<Vec<String>>,
 }
 
 impl Collector {
-    /// Starts a collector that takes everything.
+    /// Starts a collector that takes everything, and keeps it.
     pub(crate) async fn start() -> Self {
+        let received = watch::Sender::default();
+        let store = {
+            let received: watch::Sender<Vec<Received>> = received.clone();
+            move |it| received.send_modify(|all| all.extend(Received::all_of(it)))
+        };
+        Self::open(received, Box::new(store), Some(Mutex::default())).await
+    }
+
+    /// Starts a collector that takes everything, and keeps nothing itself.
+    pub(crate) async fn start_into(
+        store: impl Fn(ExportTraceServiceRequest) + Send + Sync + 'static,
+    ) -> Self {
+        Self::open(watch::Sender::default(), Box::new(store), None).await
+    }
+
+    async fn open(
+        received: watch::Sender<Vec<Received>>,
+        store: Store,
+        bytes: Option<Mutex<Vec<u8>>>,
+    ) -> Self {
         let state = Arc::new(State {
-            received: watch::Sender::default(),
-            bytes: Mutex::default(),
+            store,
+            bytes,
             requests: watch::Sender::default(),
             mood: Mutex::new(Mood::Accepting),
             complaints: Mutex::default(),
         });
         let (address, door) = open("127.0.0.1:0".parse().unwrap(), &state).await;
-        Self { address, state, door }
+        Self { address, state, received, door }
     }
 
     /// Where it listens, also when it is closed.
@@ -97,33 +112,41 @@ impl Collector {
         self.door = door;
     }
 
-    /// Waits until so many requests came, taken or not.
-    pub(crate) async fn asked(&self, count: usize) {
+    /// Waits until so many requests came, taken or not, and says when each of them did.
+    pub(crate) async fn asked(&self, count: usize) -> Vec<Instant> {
         let mut requests = self.state.requests.subscribe();
-        let enough = requests.wait_for(|it| *it >= count);
-        within(&format!("{count} requests at the collector"), enough).await.unwrap();
+        let enough = requests.wait_for(|it| it.len() >= count);
+        within(&format!("{count} requests at the collector"), enough).await.unwrap().clone()
     }
 
     /// How many requests came, taken or not.
     pub(crate) fn requests(&self) -> usize {
-        *self.state.requests.borrow()
+        self.state.requests.borrow().len()
     }
 
     /// All that came, byte by byte: headers and bodies.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.state.bytes.lock().unwrap().clone()
+        self.state.bytes.as_ref().expect("bytes were kept").lock().unwrap().clone()
     }
 
     /// Waits for so many spans at least, and returns all that came.
     pub(crate) async fn spans(&self, count: usize) -> Vec<Received> {
-        let mut received = self.state.received.subscribe();
-        let spans = {
-            let enough = received.wait_for(|it| it.len() >= count);
-            within(&format!("{count} spans at the collector"), enough).await.unwrap().clone()
-        };
+        let mut received = self.received.subscribe();
+        let enough = received.wait_for(|it| it.len() >= count);
+        within(&format!("{count} spans at the collector"), enough).await.unwrap();
+        self.spans_now()
+    }
+
+    /// All spans that came so far, and were taken.
+    pub(crate) fn spans_now(&self) -> Vec<Received> {
+        self.assert_content();
+        self.received.borrow().clone()
+    }
+
+    /// Whatever came could be read.
+    pub(crate) fn assert_content(&self) {
         let complaints = self.state.complaints.lock().unwrap();
         assert!(complaints.is_empty(), "the collector could not read: {complaints:?}");
-        spans
     }
 }
 
@@ -141,52 +164,38 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         let state = state.clone();
         connections.spawn(async move {
             let answer = service_fn(|request| state.clone().answer(request));
-            // An error means that the proxy left.
+            // An error means that the proxy left, or is how a mood works.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
         });
     }
 }
 
 impl State {
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> hyper::Result<Response<Full<Bytes>>> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> hyper::Result<Response<Body>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        let text = format!("{} {:?}\n", head.uri, head.headers);
-        self.bytes.lock().unwrap().extend([text.as_bytes(), &body[..]].concat());
-        let mood = *self.mood.lock().unwrap();
-        self.requests.send_modify(|it| *it += 1);
-        match mood {
-            Mood::Accepting => {}
-            Mood::Failing(status) => return Ok(response(status, Bytes::new())),
-            Mood::Silent => std::future::pending().await,
+        if let Some(bytes) = &self.bytes {
+            let text = format!("{} {:?}\n", head.uri, head.headers);
+            bytes.lock().unwrap().extend([text.as_bytes(), &body[..]].concat());
         }
-
         let content_type = head.headers.get("content-type").map(|it| it.as_bytes());
+        let encoding = head.headers.get("content-encoding").map(|it| it.as_bytes());
+        let body = crate::unpacked::unpacked(encoding, &body);
         let fit = head.method == "POST"
             && head.uri.path() == "/v1/traces"
             && content_type == Some(b"application/x-protobuf");
-        match ExportTraceServiceRequest::decode(body) {
-            Ok(request) if fit => {
-                self.received.send_modify(|all| all.extend(Received::all_of(request)));
-                let answer = ExportTraceServiceResponse::default().encode_to_vec();
-                Ok(response(200, answer.into()))
-            }
+        let reaction = match ExportTraceServiceRequest::decode(body) {
+            Ok(request) if fit => self.mood.lock().unwrap().react(request),
             decoded => {
                 let complaint = format!("{head:?}: {:?}", decoded.err());
                 self.complaints.lock().unwrap().push(complaint);
-                Ok(response(400, Bytes::new()))
+                Reaction { taken: None, answer: Answer::status(400) }
             }
+        };
+        if let Some(request) = reaction.taken {
+            (self.store)(request);
         }
+        self.requests.send_modify(|it| it.push(Instant::now()));
+        Ok(reaction.answer.give().await)
     }
-}
-
-fn response(status: u16, body: Bytes) -> Response<Full<Bytes>> {
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/x-protobuf")
-        .body(Full::new(body))
-        .expect("a response")
 }

@@ -13,16 +13,19 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// When there is none in time, naming `what` was waited for.
 pub(crate) async fn poll<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
-    match poll_or_none(probe).await {
+    match poll_or_none(LIMIT, probe).await {
         Some(found) => found,
         None => panic!("waited in vain for {what}"),
     }
 }
 
 /// Asks again and again until there is an answer, or the time is over.
-pub(crate) async fn poll_or_none<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub(crate) async fn poll_or_none<T>(
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let start = Instant::now();
-    while start.elapsed() < LIMIT {
+    while start.elapsed() < limit {
         if let Some(found) = probe().await {
             return Some(found);
         }

@@ -1,4 +1,4 @@
-//! Spans on their way to a collector that is not always there.
+//! Spans on their way to a collector. What becomes of them when it fails under traffic: `faults`.
 
 use serde_json::json;
 
@@ -9,42 +9,6 @@ use crate::hop::Hop;
 use crate::proxy::Proxy;
 use crate::stats::Stats;
 use crate::upstream::{Answer, Upstream};
-
-#[tokio::test]
-async fn no_span_is_lost_while_the_collector_is_down() {
-    let mut hop = patient(|_| ()).await;
-
-    hop.collector.close().await;
-    let mut client = hop.client().await;
-    for _ in 0..50 {
-        assert_eq!(client.ask(get("/")).await.status, 200);
-    }
-    let failed = hop.proxy.stats_when("a failed export and its retry", |it| {
-        it.hopspan("spans.created") == 50 && it.hopspan("export.retries") >= 1
-    });
-    let stats = failed.await;
-    assert_eq!(stats.hopspan("spans.exported"), 0, "{stats}");
-    assert_eq!(stats.hopspan("spans.queued") + stats.hopspan("spans.in_flight"), 50, "{stats}");
-
-    hop.collector.reopen().await;
-    all_different(&hop, 50).await;
-}
-
-#[tokio::test]
-async fn no_span_is_lost_while_the_collector_is_overloaded() {
-    let hop = patient(|_| ()).await;
-
-    hop.collector.set_mood(Mood::Failing(503));
-    let mut client = hop.client().await;
-    for _ in 0..20 {
-        assert_eq!(client.ask(get("/")).await.status, 200);
-    }
-    hop.collector.asked(2).await;
-    hop.collector.set_mood(Mood::Accepting);
-
-    let stats = all_different(&hop, 20).await;
-    assert!(stats.hopspan("export.requests.outcome=.=retryable;.;") >= 2, "{stats}");
-}
 
 #[tokio::test]
 async fn a_collector_that_never_answers_is_asked_again() {

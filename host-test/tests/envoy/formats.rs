@@ -1,6 +1,6 @@
 //! Trace formats: who speaks but one of them is in the trace all the same.
 
-mod readers;
+pub(crate) mod readers;
 mod vendors;
 mod grpc_trace_bin;
 mod several_hops;

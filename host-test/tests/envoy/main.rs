@@ -1,7 +1,8 @@
 //! hopspan in a real Envoy: what services receive and what collectors get.
 //!
 //! Needs `HOPSPAN_ENVOY`, the Envoy to test with. `HOPSPAN_WASM` is the module, which is
-//! `dist/hopspan.wasm` when it is not set. `./build.sh test` sees to both.
+//! `dist/hopspan.wasm` when it is not set. One test scrapes with `HOPSPAN_PROMETHEUS`, which is
+//! `prometheus` on PATH when it is not set. `./build.sh test` sees to all of them.
 //!
 //! Each test starts an Envoy of its own, on ports of 127.0.0.1 that the kernel chooses.
 
@@ -10,13 +11,16 @@ mod deadline;
 mod traceparent;
 mod reference;
 mod received;
+mod unpacked;
 mod stats;
 mod client;
 mod upstream;
 mod collector;
 mod bootstrap;
+mod process;
 mod proxy;
 mod hop;
+mod load;
 mod mutual_tls;
 mod mesh;
 
@@ -40,10 +44,17 @@ mod connect;
 mod hostile;
 mod secrets;
 mod export;
+mod faults;
+mod gzip;
+mod loops;
 mod config;
 mod update;
 mod native_tracing;
 mod timing;
 mod readme;
+mod export_page;
+mod prometheus;
 mod resource;
 mod access_log;
+mod collectors;
+mod soak;

@@ -1,19 +1,19 @@
 //! A real Envoy: its process, its log, its admin interface.
 
 use std::fmt::{self, Display};
-use std::fs::{self, File};
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bootstrap::{ACCESS_LOG, LISTENER, LISTENERS_FILE, OUTBOUND_LISTENER, Setup};
-use crate::client::{Client, get};
-use crate::deadline::{poll, poll_or_none};
+use crate::client::{Client, get, post};
+use crate::deadline::{LIMIT, poll, poll_or_none};
+use crate::process::Process;
 use crate::stats::Stats;
 
 /// An Envoy that is ready for requests. Ends with the value.
@@ -57,23 +57,22 @@ impl Proxy {
         if setup.listener_from_file {
             write_listeners(setup, &wasm, files);
         }
-        let mut process = Process::spawn(files, setup.workers);
+        let mut process = spawn(files, setup.workers);
 
         // Envoy writes the file when the admin interface listens.
         let admin_file = files.join("admin");
         let read_admin = || fs::read_to_string(&admin_file).ok()?.trim().parse::<SocketAddr>().ok();
-        let admin =
-            poll("Envoy's admin address", async || match process.child.try_wait().unwrap() {
-                Some(status) => Some(Err(status)),
-                None => read_admin().map(Ok),
-            });
+        let admin = poll("Envoy's admin address", async || match process.ended() {
+            Some(status) => Some(Err(status)),
+            None => read_admin().map(Ok),
+        });
         let admin = match admin.await {
             Ok(admin) => admin,
             Err(status) => return Err(Refused { status, log: process.log() }),
         };
 
         let ready = poll("Envoy to be ready", async || {
-            if let Some(status) = process.child.try_wait().unwrap() {
+            if let Some(status) = process.ended() {
                 return Some(Err(status));
             }
             // The address of the listener is known when its socket is bound.
@@ -94,6 +93,16 @@ impl Proxy {
     /// Where the listener of [`Setup::outbound`] is.
     pub(crate) async fn outbound_address(&self) -> SocketAddr {
         listener_address(self.admin, OUTBOUND_LISTENER).await.expect("a second listener")
+    }
+
+    /// Where the admin interface is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What Envoy shows to Prometheus.
+    pub(crate) async fn prometheus(&self) -> String {
+        fetch(self.admin, "/stats/prometheus").await.expect("the admin interface answers")
     }
 
     /// All that Envoy has logged.
@@ -138,8 +147,18 @@ impl Proxy {
 
     /// Waits until the stats are as they should be.
     pub(crate) async fn stats_when(&self, what: &str, matches: impl Fn(&Stats) -> bool) -> Stats {
+        self.stats_within(LIMIT, what, matches).await
+    }
+
+    /// The same, for what takes its time.
+    pub(crate) async fn stats_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        matches: impl Fn(&Stats) -> bool,
+    ) -> Stats {
         let mut last = None;
-        let found = poll_or_none(async || {
+        let found = poll_or_none(limit, async || {
             let stats = self.stats().await;
             if matches(&stats) {
                 return Some(stats);
@@ -168,6 +187,28 @@ impl Proxy {
     pub(crate) fn update(&self, setup: &Setup) {
         write_listeners(setup, &self.wasm, self.directory.path());
     }
+
+    /// Removes the listeners that came from the file.
+    pub(crate) fn remove_listeners(&self) {
+        replace_listeners(&json!({ "resources": [] }), self.directory.path());
+    }
+
+    /// Tells the admin interface to do something.
+    pub(crate) async fn tell(&self, path: &str) {
+        let reply = Client::http1(self.admin).await.ask(post(path, "")).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    }
+
+    /// Resident memory of the process, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        self.process.resident()
+    }
+
+    /// Has the process end, as an operator would: with SIGTERM. Returns how it did.
+    pub(crate) async fn quit(&mut self) -> ExitStatus {
+        self.process.terminate();
+        poll("Envoy to end", async || self.process.ended()).await
+    }
 }
 
 impl Drop for Proxy {
@@ -189,53 +230,21 @@ impl Display for Refused {
     }
 }
 
-/// The child process. Envoy ends with the thread that started it, so that is the test's own.
-struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    fn spawn(directory: &Path, workers: u32) -> Self {
-        let log = directory.join("envoy.log");
-        let output = File::create(&log).unwrap();
-        let envoy = envoy();
-        let child = Command::new(&envoy)
-            .args(["--concurrency", &workers.to_string()])
-            // Hot restart would leave a file in shared memory.
-            .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])
-            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
-            .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
-            .arg("--admin-address-path")
-            .arg(directory.join("admin"))
-            .arg("--config-path")
-            .arg(directory.join("bootstrap.json"))
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", envoy.display()));
-        Self { child, log }
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(5) {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Envoy ends with the thread that started it, so that is the test's own.
+fn spawn(directory: &Path, workers: u32) -> Process {
+    let mut command = Command::new(envoy());
+    command
+        .args(["--concurrency", &workers.to_string()])
+        // Hot restart would leave a file in shared memory.
+        .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])
+        .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
+        .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
+        .args(["--drain-strategy", "immediate"])
+        .arg("--admin-address-path")
+        .arg(directory.join("admin"))
+        .arg("--config-path")
+        .arg(directory.join("bootstrap.json"));
+    Process::spawn(&mut command, directory.join("envoy.log"))
 }
 
 async fn listener_address(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
@@ -253,10 +262,14 @@ async fn fetch(admin: SocketAddr, path: &str) -> Option<String> {
     String::from_utf8(reply.body.to_vec()).ok()
 }
 
-/// Envoy reads the file when another is moved to its name.
 fn write_listeners(setup: &Setup, wasm: &Path, directory: &Path) {
+    replace_listeners(&setup.listeners_file(wasm, directory), directory);
+}
+
+/// Envoy reads the file when another is moved to its name.
+fn replace_listeners(document: &Value, directory: &Path) {
     let new = directory.join("listeners.new");
-    fs::write(&new, setup.listeners_file(wasm, directory).to_string()).unwrap();
+    fs::write(&new, document.to_string()).unwrap();
     fs::rename(new, directory.join(LISTENERS_FILE)).unwrap();
 }
 

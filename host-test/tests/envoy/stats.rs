@@ -43,14 +43,25 @@ impl Stats {
         self.0.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, value)| value).sum()
     }
 
-    /// How many spans were created and are nowhere: neither exported, nor dropped for a reason,
-    /// nor waiting. 0, always.
+    /// How many spans were created here, or taken over from a predecessor, and are nowhere:
+    /// neither exported, nor dropped for a reason, nor handed over, nor waiting. 0, always.
     pub(crate) fn unaccounted_spans(&self) -> i64 {
-        self.hopspan("spans.created")
+        self.hopspan("spans.created") + self.hopspan("spans.taken_over")
             - self.hopspan("spans.exported")
             - self.hopspan_sum("spans.dropped.")
+            - self.hopspan("spans.handed_over")
             - self.hopspan("spans.queued")
             - self.hopspan("spans.in_flight")
+    }
+
+    /// How many spans were dropped for a reason.
+    pub(crate) fn dropped(&self, reason: &str) -> i64 {
+        self.hopspan(&format!("spans.dropped.reason=.={reason};.;"))
+    }
+
+    /// How many export requests had an outcome.
+    pub(crate) fn exports(&self, outcome: &str) -> i64 {
+        self.hopspan(&format!("export.requests.outcome=.={outcome};.;"))
     }
 }
 

@@ -236,7 +236,7 @@ async fn tried(
 }
 
 /// Puts the filter into a cluster, with the listener's own configuration but its role.
-fn see_tries(setup: &Setup, cluster: &mut Value) {
+pub(crate) fn see_tries(setup: &Setup, cluster: &mut Value) {
     let mut configuration = setup.hopspan.clone().expect("a configuration");
     configuration["role"] = json!("upstream");
     cluster["typed_extension_protocol_options"] = json!({

@@ -31,7 +31,13 @@ async fn a_refused_update_leaves_the_old_configuration_at_work() {
 
 #[tokio::test]
 async fn updates_under_load_cost_no_request_and_no_span() {
-    let hop = Hop::start_with(Direction::Inbound, ok, |it| it.listener_from_file = true).await;
+    // Longer than old listeners are drained: spans wait when their configuration ends.
+    let batch = json!({ "schedule_delay_ms": 1500 });
+    let hop = Hop::start_with(Direction::Inbound, ok, |it| {
+        it.listener_from_file = true;
+        it.configure("batch", batch.clone());
+    })
+    .await;
 
     // A load of one connection after the other, as long as there are updates.
     let address = hop.proxy.address();
@@ -47,14 +53,17 @@ async fn updates_under_load_cost_no_request_and_no_span() {
         }
     });
     // The start was an update too.
-    for update in 2..=4 {
-        let before = sent.load(Ordering::Relaxed);
-        let mut setup = from_file(&hop);
-        setup.configure("service", json!({ "version": update.to_string() }));
-        hop.proxy.update(&setup);
+    for update in 1..=UPDATES {
+        if update > 1 {
+            let mut setup = from_file(&hop);
+            setup.configure("batch", batch.clone());
+            setup.configure("service", json!({ "version": update.to_string() }));
+            hop.proxy.update(&setup);
+        }
         let done = |it: &Stats| it.envoy("listener_manager.lds.update_success") == update;
         hop.proxy.stats_when(&format!("update {update}"), done).await;
-        let more = || sent.load(Ordering::Relaxed) >= before + 50;
+        let before = sent.load(Ordering::Relaxed);
+        let more = || sent.load(Ordering::Relaxed) >= before + 25;
         poll("requests under the new configuration", async || more().then_some(())).await;
     }
     stop.store(true, Ordering::Relaxed);
@@ -68,9 +77,15 @@ async fn updates_under_load_cost_no_request_and_no_span() {
     hop.proxy.stats_when("the old configurations gone", drained).await;
     let spans = hop.spans(sent).await;
     let versions: BTreeSet<_> =
-        spans.iter().map(|it| it.resource_text("service.version")).collect();
-    assert_eq!(versions, [None, Some("2"), Some("3"), Some("4")].into());
+        spans.iter().map(|it| it.resource_text("service.version").map(str::to_owned)).collect();
+    let updates = (2..=UPDATES).map(|it| Some(it.to_string()));
+    assert_eq!(versions, updates.chain([None]).collect());
+    let ids: BTreeSet<_> = spans.iter().map(|it| it.span_id()).collect();
+    assert_eq!(ids.len(), sent, "each span once");
 }
+
+/// How often the configuration changes, the first one counted.
+const UPDATES: i64 = 21;
 
 fn from_file(hop: &Hop) -> Setup {
     let (upstream, collector) = (hop.upstream.address(), hop.collector.address());

@@ -1,6 +1,7 @@
 //! What a collector answers, and what that means for the spans.
 
-use crate::hopspan::{DELAY, Hopspan, INBOUND};
+use crate::collector::spans;
+use crate::hopspan::{DELAY, Hopspan, INBOUND, builder};
 use host_test::Answer;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
@@ -9,7 +10,7 @@ use prost::Message;
 
 #[test]
 fn what_cannot_succeed_is_dropped_at_once() {
-    for status in [300, 400, 401, 403, 404, 413, 500, 501] {
+    for status in [300, 400, 401, 403, 404, 408, 500, 501] {
         let hopspan = Hopspan::start(INBOUND);
         hopspan.collector.fail(Answer::status(status));
         hopspan.requests(2);
@@ -48,6 +49,70 @@ fn a_partial_success_counts_what_was_rejected() {
         hopspan.run_for(DELAY * 5);
         assert_eq!(hopspan.collector.requests().len(), 1, "{why}: not sent again");
     }
+}
+
+/// A collector's words are for the log, once for all workers, whichever of them hear them; what it
+/// repeats of our secrets is not.
+#[test]
+fn what_a_collector_says_of_spans_that_it_rejects_is_logged_once() {
+    let says = |rejected_spans, message: &str| {
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans, error_message: message.into() });
+        Answer::new(
+            200,
+            [("a", "b")],
+            ExportTraceServiceResponse { partial_success }.encode_to_vec(),
+        )
+    };
+    let config = r#"{"direction":"inbound","collector":{"cluster":"otel",
+        "headers":{"authorization":"Bearer s3cr3t-t0ken"}}}"#;
+    let hopspan = Hopspan::of(builder(config).workers(2));
+    let long = "y".repeat(5_000);
+    for (rejected, message) in [
+        (0, "\x1b[31mspans of s3cr3t-t0ken\nare old"),
+        (0, "and older"),
+        (1, &*format!("no room {long}")),
+        (2, "nor now"),
+    ] {
+        for worker in [0, 1] {
+            hopspan.collector.next([says(rejected, message)]);
+            hopspan.requests_on(worker, 2);
+            hopspan.run_for(DELAY);
+        }
+        hopspan.run_for(DELAY * 100);
+    }
+    let [warns, rejects] = &hopspan.said("collector.cluster \"otel\"")[..] else {
+        panic!("two lines: {:#?}", hopspan.log())
+    };
+    assert!(warns.text.contains(r#"warns: "[31mspans of *** are old""#), "{warns}");
+    assert!(rejects.text.contains("rejects spans") && rejects.text.contains(": \"no room yyy"));
+    assert!(rejects.text.len() < 400, "{rejects}");
+    assert_eq!(hopspan.accounts(), [16, 10, 6, 0, 0]);
+}
+
+/// Spec: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>: the same request must not
+/// be sent again after a 413; smaller ones may.
+#[test]
+fn what_is_too_large_arrives_in_halves() {
+    let hopspan = Hopspan::start(INBOUND);
+    hopspan.collector.next([Answer::status(413), Answer::status(413)]);
+    hopspan.requests(8);
+    hopspan.run_for(DELAY * 2);
+    assert_eq!(hopspan.accounts(), [8, 8, 0, 0, 0]);
+    let sizes: Vec<_> = hopspan.collector.requests().iter().map(|it| spans(it).len()).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 8 + 4 + 8, "{sizes:?}");
+    assert_eq!((hopspan.outcome("too_large"), hopspan.outcome("ok")), (2, 3));
+    assert_eq!(hopspan.stat("export.retries"), 0, "they are other requests");
+    let said = hopspan.said("answered 413");
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].text.contains("batch.max_export_batch_bytes"), "{}", said[0]);
+    assert_eq!(hopspan.said("export fails").len() + hopspan.said("works again").len(), 0);
+
+    hopspan.collector.fail(Answer::status(413));
+    hopspan.requests(2);
+    hopspan.run_for(DELAY * 60);
+    assert_eq!(hopspan.accounts(), [10, 8, 2, 0, 0]);
+    assert_eq!(hopspan.dropped("too_big"), 2, "a span alone cannot be halved");
 }
 
 #[test]

@@ -155,6 +155,17 @@ impl Hopspan {
         accounts(&self.metrics())
     }
 
+    /// Spans that moved between configurations: handed over, taken over.
+    pub(crate) fn moved(&self) -> [i64; 2] {
+        moved(&self.metrics())
+    }
+
+    /// Checks from now on after each callback that the counters add up.
+    pub(crate) fn watched(self) -> Self {
+        self.after_each_callback(assert_adds_up);
+        self
+    }
+
     /// The lines of the log that say this.
     pub(crate) fn said(&self, text: &str) -> Vec<LogLine> {
         self.log().into_iter().filter(|line| line.text.contains(text)).collect()
@@ -184,7 +195,13 @@ pub(crate) fn accounts(stats: &BTreeMap<String, i64>) -> [i64; 5] {
     ]
 }
 
-/// Every span that was created is somewhere.
+/// Spans that moved between configurations: handed over, taken over.
+pub(crate) fn moved(stats: &BTreeMap<String, i64>) -> [i64; 2] {
+    let get = |name: &str| stats.get(name).copied().unwrap_or_default();
+    [get("hopspan.spans.handed_over"), get("hopspan.spans.taken_over")]
+}
+
+/// Every span that was created or taken over is somewhere.
 #[track_caller]
 pub(crate) fn assert_adds_up(stats: &BTreeMap<String, i64>) {
     let [created, exported, dropped, queued, in_flight] = accounts(stats);
@@ -192,8 +209,14 @@ pub(crate) fn assert_adds_up(stats: &BTreeMap<String, i64>) {
         [created, exported, dropped, queued, in_flight].iter().all(|it| *it >= 0),
         "{stats:#?}"
     );
-    let accounted = exported + dropped + queued + in_flight;
-    assert_eq!(created, accounted, "created = exported + dropped + queued + in flight: {stats:#?}");
+    let [handed_over, taken_over] = moved(stats);
+    assert!(taken_over <= handed_over, "{stats:#?}");
+    let accounted = exported + dropped + handed_over + queued + in_flight;
+    assert_eq!(
+        created + taken_over,
+        accounted,
+        "created + taken over = exported + dropped + handed over + queued + in flight: {stats:#?}"
+    );
 }
 
 /// A GET whose caller sampled it.

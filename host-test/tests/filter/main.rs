@@ -13,6 +13,8 @@ mod reference;
 mod received;
 #[path = "../envoy/traceparent.rs"]
 mod traceparent;
+#[path = "../envoy/unpacked.rs"]
+mod unpacked;
 mod collector;
 mod hopspan;
 mod mesh;
@@ -56,7 +58,11 @@ mod batches;
 mod answers;
 mod retries;
 mod callout;
+mod encodings;
+mod gzip;
 mod updates;
+mod hand_over;
+mod broken_hand_over;
 
 // What people write.
 mod config;

@@ -47,7 +47,15 @@ fn what_can_succeed_later_is_sent_again_as_it_was() {
 
 #[test]
 fn retry_after_wins() {
-    for (status, header, least) in [(503, "7", 7), (429, "30", 30), (502, "1", 1)] {
+    // The first answer comes at 2026-01-01T00:00:01Z.
+    for (status, header, least) in [
+        (503, "7", 7),
+        (429, "30", 30),
+        (502, "1", 1),
+        (429, "Thu, 01 Jan 2026 00:00:31 GMT", 30),
+        (504, "Thursday, 01-Jan-26 00:02:01 GMT", 120),
+        (503, "Thu Jan  1 00:00:08 2026", 7),
+    ] {
         let hopspan = Hopspan::start(INBOUND);
         hopspan.collector.next([Answer::new(status, [("retry-after", header)], b"")]);
         hopspan.requests(1);
@@ -59,16 +67,18 @@ fn retry_after_wins() {
     }
 }
 
-/// "At once" from a collector that is down must not become a loop.
+/// "At once" from a collector that is down must not become a loop, nor a clock that is wrong.
 #[test]
 fn a_retry_after_of_nothing_is_not_taken_at_its_word() {
-    let hopspan = Hopspan::start(INBOUND);
-    let at_once = Answer::new(503, [("retry-after", "0")], b"");
-    hopspan.collector.fail(at_once.after(Duration::from_millis(1)));
-    hopspan.requests(1);
-    hopspan.run_for(SECOND * 10);
-    let tries = hopspan.collector.requests().len();
-    assert!((2..=100).contains(&tries), "{tries} tries in 10 s");
+    for header in ["0", "Thu, 01 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        let hopspan = Hopspan::start(INBOUND);
+        let at_once = Answer::new(503, [("retry-after", header)], b"");
+        hopspan.collector.fail(at_once.after(Duration::from_millis(1)));
+        hopspan.requests(1);
+        hopspan.run_for(SECOND * 10);
+        let tries = hopspan.collector.requests().len();
+        assert!((2..=100).contains(&tries), "{header}: {tries} tries in 10 s");
+    }
 }
 
 /// Full jitter: anywhere between nothing and a limit that doubles.

@@ -8,3 +8,4 @@ mod process;
 mod properties;
 mod streams;
 mod system;
+mod updates;

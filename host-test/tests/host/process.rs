@@ -1,7 +1,11 @@
 //! What VMs share: data, queues, metrics; and counting and injecting.
 
 use crate::guest::{guest, said, start, started};
-use host_test::{Headers, Injection, Proxy, Status};
+use flate2::read::ZlibDecoder;
+use host_test::{Builder, Headers, Injection, Proxy, Status};
+use std::cell::RefCell;
+use std::io::Read;
+use std::rc::Rc;
 
 #[test]
 fn compare_and_swap_lets_one_win() {
@@ -133,6 +137,39 @@ fn foreign_functions_are_those_that_a_test_gives() {
     let proxy = started(builder.foreign_function("echo", |it| Ok(it.repeat(2))));
     proxy.worker(0).stream().request_headers(Headers::plain_get("/"), true);
     assert_eq!(said(&proxy), ["00", "hihi", "00", "01"], "null: the result is not wanted");
+}
+
+/// Envoy's `compress` is zlib's function: bytes alone are its argument, without a word about how.
+#[test]
+fn a_module_can_have_bytes_compressed_where_the_host_has_zlib() {
+    let text = "spans".repeat(10);
+    let call = format!(
+        r#"(call $say (call $proxy_call_foreign_function
+            $"compress" $"{text}" (i32.const 8) (i32.const 12)))
+        (drop (call $proxy_call_foreign_function $"look"
+            (i32.load (i32.const 8)) (i32.load (i32.const 12)) (i32.const 0) (i32.const 0)))
+        (i32.const 0)"#
+    );
+    let module = guest(&[("request_headers", &call)]);
+    let broken = Injection::always("proxy_call_foreign_function", Status::SERIALIZATION_FAILURE);
+    let started_by = |builder: Builder| {
+        let unpacked = Rc::new(RefCell::new(Vec::new()));
+        let look = unpacked.clone();
+        let proxy = started(builder.foreign_function("look", move |packed| {
+            let read = ZlibDecoder::new(packed).read_to_end(&mut look.borrow_mut());
+            read.map(|_| Vec::new()).map_err(|_| Status::PARSE_FAILURE)
+        }));
+        proxy.worker(0).stream().request_headers(Headers::plain_get("/"), true);
+        (said(&proxy).concat(), String::from_utf8(unpacked.take()).unwrap())
+    };
+    for (why, builder, want) in [
+        ("Envoy", Proxy::builder(&module), ("00", text.as_str())),
+        ("without zlib", Proxy::builder(&module).without_compression(), ("01", "")),
+        ("it fails", Proxy::builder(&module).inject(broken.about("compress")), ("03", "")),
+    ] {
+        let (status, unpacked) = started_by(builder);
+        assert_eq!((status.as_str(), unpacked.as_str()), want, "{why}");
+    }
 }
 
 #[test]

@@ -60,6 +60,9 @@ impl Situation<'_> {
             }
         };
         match self.get("by") {
+            "export" => {
+                "it brings spans to the collector, and a span of it would do so again".to_owned()
+            }
             "debug" => "a trusted caller set its debug flag".to_owned(),
             "force" => format!("a trusted caller sent {}", self.force()),
             "health_check" => {
@@ -122,6 +125,7 @@ impl Situation<'_> {
 
     fn decider(&self, by: &str) -> String {
         let setting = match by {
+            "export" => "a POST to collector.traces_path at collector.authority".to_owned(),
             "debug" => "the caller's debug flag".to_owned(),
             "force" => format!("sampling.force: {}", self.force()),
             "health_check" => "sampling.skip_health_checks".to_owned(),

@@ -30,6 +30,7 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "collector": {
     "authority": "otel",
     "cluster": "otel",
+    "compression": "none",
     "headers": {
       "authorization": "***"
     },

@@ -37,6 +37,7 @@ fn each_request_is_explained_as_its_transcript_has_it() {
         "by_a_rule",
         "continued",
         "disabled",
+        "export",
         "forced",
         "health_check",
         "lacking",

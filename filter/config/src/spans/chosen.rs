@@ -2,8 +2,8 @@
 
 use super::unset;
 use crate::attributes::Scalar;
-use crate::group::{described, group, group_paths, plain};
-use crate::kind::{Kind, Maybe, OneOf, Setting, Words};
+use crate::group::group;
+use crate::kind::{Kind, Maybe, OneOf, Words, word};
 use crate::list::is_taken;
 use crate::reader::{Reader, as_json, quoted};
 use crate::text::{Anything, HeaderName, Rules, TOKEN, Text};
@@ -92,7 +92,7 @@ impl Kind for AttributeKey {
         key.map(Into::into)
     }
 
-    fn write(value: &Rc<str>) -> Option<Value> {
+    fn write(value: &mut Rc<str>) -> Option<Value> {
         Some(json!(**value))
     }
 
@@ -128,7 +128,7 @@ impl Kind for ChosenAttribute {
             ("type", it.r#type.written),
         ] {
             if written && key != needed && key != also {
-                let word = as_json(&OneOf::write(&from).unwrap_or_default());
+                let word = as_json(&word(&from).unwrap_or_default());
                 reader.at(key, |reader| reader.problem(format!("has no meaning from {word}")));
             }
         }
@@ -157,7 +157,7 @@ impl Kind for ChosenAttribute {
         Some(it)
     }
 
-    fn write(value: &Chosen) -> Option<Value> {
+    fn write(value: &mut Chosen) -> Option<Value> {
         Chosen::write(value)
     }
 

@@ -26,6 +26,8 @@ fn any_json() -> impl Strategy<Value = Value> {
             "continue",
             "both",
             "http/protobuf",
+            "zipkin/json",
+            "gzip",
             "/v1",
             "c",
             "${A}",

@@ -59,6 +59,21 @@ fn headers_are_added_to_those_written() {
 }
 
 #[test]
+fn the_protocol_is_that_of_otlp_where_none_is_written() {
+    for (variable, document, want) in [
+        ("http/json", "{}", "http/json"),
+        ("HTTP/Protobuf", "{}", "http/protobuf"),
+        ("", "{}", "http/protobuf"),
+        ("http/json", r#"{"collector": {"protocol": "zipkin/json"}}"#, "zipkin/json"),
+        ("http/json", r#"{"collector": {"protocol": "http/protobuf"}}"#, "http/protobuf"),
+    ] {
+        let env = [("OTEL_EXPORTER_OTLP_PROTOCOL", variable)];
+        let proxy = Proxy { env: &env, ..Proxy::default() };
+        assert_eq!(proxy.effective(document, "/collector/protocol"), want, "{variable} {document}");
+    }
+}
+
+#[test]
 fn the_sampler_is_told_in_our_words() {
     let ratio = "/sampling/ratio";
     let trust = "/trust/default";
@@ -100,7 +115,15 @@ fn an_unknown_value_warns_and_is_ignored() {
             "grpc",
             "/collector/protocol",
             json!("http/protobuf"),
-            r#"must be "http/protobuf" in this version, not "grpc""#,
+            r#"must be "http/protobuf" or "http/json", not "grpc""#,
+        ),
+        (
+            // Its values are those of OTLP.
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "zipkin/json",
+            "/collector/protocol",
+            json!("http/protobuf"),
+            r#"must be "http/protobuf" or "http/json", not "zipkin/json""#,
         ),
     ] {
         let warning = format!("{name}: {why}; it is ignored");

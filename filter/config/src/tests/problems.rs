@@ -60,7 +60,11 @@ fn a_wrong_value_is_named_with_what_was_expected_and_found() {
         ),
         (
             json!({"collector": {"protocol": "grpc"}}),
-            r#"collector.protocol: must be "http/protobuf", not "grpc""#,
+            r#"collector.protocol: must be "http/protobuf", "http/json" or "zipkin/json", not "grpc""#,
+        ),
+        (
+            json!({"collector": {"compression": true}}),
+            r#"collector.compression: must be "none" or "gzip", not true"#,
         ),
         (
             json!({"collector": {"authority": "http://otel"}}),
@@ -191,6 +195,16 @@ fn text_that_is_not_json_is_refused_with_its_place() {
             "a key twice",
             "{\"batch\":{\"a\":1,\n\"a\":2}}",
             "line 2 column 3: is not JSON: the key \"a\" is there twice",
+        ),
+        (
+            "a key twice, and nothing else wrong at first",
+            r#"[{"a at line 7 column 9":1,"a at line 7 column 9" : 2}]"#,
+            "line 1 column 50: is not JSON: the key \"a at line 7 column 9\" is there twice",
+        ),
+        (
+            "a key twice, and without its value",
+            r#"{"a":1,"a"}"#,
+            "document: is not JSON: the key \"a\" is there twice",
         ),
         (
             "a number too far",

@@ -21,6 +21,8 @@ fn a_header_that_cannot_be_sent_is_refused() {
         ),
         (json!({"": "x"}), r#"[""]: must have a name of letters, digits and !#$%&'*+-.^_`|~"#),
         (json!({"Content-Type": "x"}), ".Content-Type: is a header that hopspan or the proxy sets"),
+        (json!({"user-agent": "x"}), ".user-agent: is a header that hopspan or the proxy sets"),
+        (json!({"X-B3-Sampled": "1"}), ".X-B3-Sampled: is a header that hopspan or the proxy sets"),
         (json!({"A": "x", "a": "x"}), ".a: is there twice: upper and lower case are the same"),
         (json!({"a": 5}), ".a: must be a text, not a number"),
         (json!({"a": {"b": "c"}}), ".a: must be a text, not an object"),

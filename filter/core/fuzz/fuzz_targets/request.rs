@@ -63,9 +63,10 @@ libfuzzer_sys::fuzz_target!(|input: (&[u8], Vec<&[u8]>, bool, [u64; 4])| {
         span.response_ended(|| Monotonic(response_end));
         tracer.finish(span, &mut stream, || now);
     }
-    tracer.tick(Monotonic(u64::MAX / 2), 0);
+    let end = Monotonic(u64::MAX / 2);
+    tracer.tick(Now { mono: end, ..now }, 0);
     let mut sent = 0;
-    while let Some(call) = tracer.next_call(Monotonic(u64::MAX / 2)) {
+    while let Some(call) = tracer.next_call(end, |_| None) {
         assert!(call.body.len() <= 1 << 20);
         sent += 1;
     }

@@ -12,8 +12,16 @@ use crate::span::{Describe, Limits, Parent, Span};
 #[derive(Clone, Debug)]
 pub struct Envelope {
     bytes: Vec<u8>,
+    head: Head,
+}
+
+/// What must be known of a request's beginning to change what follows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// How many bytes it has: there the first span begins.
+    pub len: usize,
     /// Where the lengths of `ResourceSpans` and `ScopeSpans` stand.
-    lengths: [usize; 2],
+    pub lengths: [usize; 2],
 }
 
 /// Flags of `Span.flags` beyond the trace flags.
@@ -46,24 +54,24 @@ impl Envelope {
         pb::bytes(1, scope_name.as_bytes(), &mut message);
         pb::bytes(2, scope_version.as_bytes(), &mut message);
         pb::bytes(1, &message, &mut out);
-        Self { bytes: out, lengths: [resource_spans, scope_spans] }
+        let head = Head { len: out.len(), lengths: [resource_spans, scope_spans] };
+        Self { bytes: out, head }
     }
 
-    /// A request without spans; append them, then [`Envelope::seal`] it.
+    /// A request without spans; append them, then [`Head::seal`] it.
     pub fn open(&self) -> Vec<u8> {
         self.bytes.clone()
     }
 
-    /// How many bytes an empty request has.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
+    /// What its requests begin with.
+    pub fn head(&self) -> Head {
+        self.head
     }
+}
 
-    /// Whether the envelope itself takes no bytes, which never is so.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
+// === impl Head ===
 
+impl Head {
     /// Fills in the lengths. Returns `false` if the request is longer than they can say.
     pub fn seal(&self, request: &mut [u8]) -> bool {
         self.lengths.iter().all(|&at| pb::close(at, request))
@@ -306,7 +314,7 @@ mod tests {
             for _ in 0..2 {
                 prop_assert!(write_span(&written, &sample, Limits::NONE, &mut request));
             }
-            prop_assert!(envelope.seal(&mut request));
+            prop_assert!(envelope.head().seal(&mut request));
 
             let read = ExportTraceServiceRequest::decode(&request[..]).unwrap();
             let [group] = &read.resource_spans[..] else { panic!("one resource") };

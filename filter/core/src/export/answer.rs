@@ -1,6 +1,12 @@
 //! What a collector's answer means for the spans that it was sent.
 
+mod partial_success;
+mod retry_after;
+
+use crate::encode::Protocol;
 use crate::stats::Stat;
+use crate::time::UnixNanos;
+use partial_success::PartialSuccess;
 use std::time::Duration;
 
 /// How a request ended, as the host tells it.
@@ -12,7 +18,8 @@ pub enum Answer<'a> {
         status: u16,
         /// `retry-after` header; empty if there is none.
         retry_after: &'a [u8],
-        /// Body, protobuf where the collector keeps to OTLP; may be anything.
+        /// Body, in the format of the request where the collector keeps to OTLP; may be
+        /// anything, and cut off.
         body: &'a [u8],
     },
     /// The connection broke, or no answer came.
@@ -31,6 +38,8 @@ pub enum Verdict {
         /// How many spans the collector did not want.
         rejected: usize,
     },
+    /// There were too many at once.
+    TooLarge,
     /// Sending the same again is pointless.
     Refused,
     /// Send them again.
@@ -49,18 +58,33 @@ impl Answer<'_> {
     /// sense does not turn a yes into a no.
     ///
     /// Spec: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self, protocol: Protocol, now: UnixNanos) -> Verdict {
         match self {
-            Self::Response { status: 200..=299, body, .. } => {
-                Verdict::Taken { rejected: rejected_spans(body).unwrap_or(0) }
+            Self::Response { status: 200..=299, .. } => {
+                Verdict::Taken { rejected: self.partial_success(protocol).rejected }
             }
             Self::Response { status: 429 | 502 | 503 | 504, retry_after, .. } => {
-                Verdict::TryAgain { after: delay_seconds(retry_after), answered: true }
+                Verdict::TryAgain { after: retry_after::parse(retry_after, now), answered: true }
             }
+            Self::Response { status: 413, .. } => Verdict::TooLarge,
             Self::Response { .. } => Verdict::Refused,
             Self::None | Self::NoSuchCluster | Self::Unsent => {
                 Verdict::TryAgain { after: None, answered: false }
             }
+        }
+    }
+
+    /// What the collector has to say of a request that it took, in its own words: why spans were
+    /// rejected, or a warning where none was. `None` if it says nothing.
+    pub fn message(&self, protocol: Protocol) -> Option<String> {
+        let message = self.partial_success(protocol).message;
+        (!message.is_empty()).then_some(message)
+    }
+
+    fn partial_success(&self, protocol: Protocol) -> PartialSuccess {
+        match self {
+            Self::Response { status: 200..=299, body, .. } => PartialSuccess::read(body, protocol),
+            _ => PartialSuccess::default(),
         }
     }
 }
@@ -71,6 +95,7 @@ impl Verdict {
         match self {
             Self::Taken { rejected: 0 } => Stat::RequestsOk,
             Self::Taken { .. } => Stat::RequestsPartialSuccess,
+            Self::TooLarge => Stat::RequestsTooLarge,
             Self::Refused => Stat::RequestsRejected,
             Self::TryAgain { answered: true, .. } => Stat::RequestsRetryable,
             Self::TryAgain { answered: false, .. } => Stat::RequestsFailed,
@@ -78,132 +103,64 @@ impl Verdict {
     }
 }
 
-/// ```text
-/// Retry-After = HTTP-date / delay-seconds
-/// delay-seconds = 1*DIGIT
-/// ```
-/// Only the second form is read; the first falls back to our own delay, and so does 0: a
-/// collector that is overloaded shall not be asked without end.
-///
-/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
-fn delay_seconds(value: &[u8]) -> Option<Duration> {
-    if !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let seconds = std::str::from_utf8(value).ok()?.parse().ok().filter(|it| *it > 0);
-    seconds.map(Duration::from_secs)
-}
-
-/// `ExportTraceServiceResponse.partial_success.rejected_spans`; `None` if the message is
-/// not one, or has no such field.
-///
-/// ```text
-/// message ExportTraceServiceResponse { ExportTracePartialSuccess partial_success = 1; }
-/// message ExportTracePartialSuccess { int64 rejected_spans = 1; string error_message = 2; }
-/// ```
-/// Source: <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/collector/trace/v1/trace_service.proto>
-fn rejected_spans(body: &[u8]) -> Option<usize> {
-    let Value::Bytes(partial_success) = field(body, 1)? else { return None };
-    let Value::Number(rejected) = field(partial_success, 1)? else { return None };
-    usize::try_from(rejected.cast_signed()).ok()
-}
-
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The last value of a field of a protobuf message; `None` if the message is broken.
-fn field(mut message: &[u8], wanted: u64) -> Option<Value<'_>> {
-    let mut found = None;
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        let value = match tag & 7 {
-            0 => Value::Number(varint(&mut message)?),
-            1 => Value::Bytes(message.split_off(..8)?),
-            2 => {
-                let len = usize::try_from(varint(&mut message)?).ok()?;
-                Value::Bytes(message.split_off(..len)?)
-            }
-            5 => Value::Bytes(message.split_off(..4)?),
-            _ => return None,
-        };
-        if tag >> 3 == wanted {
-            found = Some(value);
-        }
-    }
-    found
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value: u64 = 0;
-    for shift in (0..70).step_by(7) {
-        let byte = *bytes.split_off_first()?;
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::collector::trace::v1::{
-        ExportTracePartialSuccess, ExportTraceServiceResponse,
-    };
-    use proptest::prelude::*;
-    use prost::Message as _;
+    use Protocol::{HttpJson, HttpProtobuf, ZipkinJson};
 
     #[test]
     fn a_status_decides() {
         let taken = Verdict::Taken { rejected: 0 };
         let again = |after| Verdict::TryAgain { after, answered: true };
+        let in_ten_seconds = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (status, retry_after, want) in [
             (200, "", taken),
             (202, "", taken),
+            (299, "7", taken),
             (429, "", again(None)),
             (429, "7", again(Some(Duration::from_secs(7)))),
+            (503, in_ten_seconds, again(Some(Duration::from_secs(10)))),
             (503, "0", again(None)),
             (503, "soon", again(None)),
-            (503, "-1", again(None)),
             (502, "99999999999999999999999", again(None)),
             (504, "", again(None)),
+            (413, "", Verdict::TooLarge),
+            (413, "7", Verdict::TooLarge),
             (500, "", Verdict::Refused),
             (400, "7", Verdict::Refused),
             (404, "", Verdict::Refused),
+            (408, "", Verdict::Refused),
             (301, "", Verdict::Refused),
+            (100, "", Verdict::Refused),
             (0, "", Verdict::Refused),
         ] {
-            let answer =
-                Answer::Response { status, retry_after: retry_after.as_bytes(), body: b"\xff" };
-            assert_eq!(answer.verdict(), want, "{status} {retry_after:?}");
+            for protocol in [HttpProtobuf, HttpJson, ZipkinJson] {
+                for body in [&b""[..], b"\xff", b"{", b"<html>", b"\x0a\x7f"] {
+                    let retry_after = retry_after.as_bytes();
+                    let answer = Answer::Response { status, retry_after, body };
+                    let now = UnixNanos(784_111_767_000_000_000);
+                    let verdict = answer.verdict(protocol, now);
+                    assert_eq!(verdict, want, "{status} {retry_after:?} {protocol:?} {body:?}");
+                    assert_eq!(answer.message(protocol), None);
+                }
+            }
         }
         for answer in [Answer::None, Answer::NoSuchCluster, Answer::Unsent] {
-            assert_eq!(answer.verdict(), Verdict::TryAgain { after: None, answered: false });
+            let verdict = answer.verdict(HttpJson, UnixNanos(0));
+            assert_eq!(verdict, Verdict::TryAgain { after: None, answered: false });
         }
     }
 
-    proptest! {
-        #[test]
-        fn partial_success_is_read_as_the_official_encoder_writes_it(rejected: i64, message: String) {
-            let partial_success =
-                Some(ExportTracePartialSuccess { rejected_spans: rejected, error_message: message });
-            let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-            prop_assert_eq!(rejected_spans(&body).unwrap_or(0), usize::try_from(rejected).unwrap_or(0));
-        }
-
-        #[test]
-        fn any_body_can_be_read(body: Vec<u8>) {
-            let want = ExportTraceServiceResponse::decode(&body[..]).ok()
-                .and_then(|it| it.partial_success).map_or(0, |it| it.rejected_spans);
-            let got = rejected_spans(&body).unwrap_or(0);
-            // The official decoder refuses more than we do (unknown groups, bad UTF-8): then
-            // the answer still was a yes.
-            if want != 0 {
-                prop_assert_eq!(got, usize::try_from(want).unwrap_or(0));
-            }
+    #[test]
+    fn only_a_yes_can_be_a_partial_one() {
+        let body = br#"{"partialSuccess":{"rejectedSpans":3,"errorMessage":"why"}}"#;
+        for (status, rejected, message) in
+            [(200, Some(3), Some("why")), (202, Some(3), Some("why")), (400, None, None)]
+        {
+            let answer = Answer::Response { status, retry_after: b"", body };
+            let want = rejected.map_or(Verdict::Refused, |rejected| Verdict::Taken { rejected });
+            assert_eq!(answer.verdict(HttpJson, UnixNanos(0)), want, "{status}");
+            assert_eq!(answer.message(HttpJson).as_deref(), message, "{status}");
         }
     }
 }

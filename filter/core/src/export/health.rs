@@ -1,9 +1,14 @@
-//! What is said aloud about the export: the first failure, then once a minute how it
-//! goes, then that it works again.
+//! What is said aloud about the export: the first failure, then once a minute how it goes, then
+//! that it works again; that requests are too large; once, what the collector has to say.
+
+mod quote;
 
 use super::answer::{Answer, Verdict};
 use super::{ClusterNaming, Collector};
+use crate::encode::Protocol;
 use crate::time::Monotonic;
+use quote::Secrets;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A line for the proxy's log.
@@ -25,13 +30,24 @@ pub struct Notice {
 pub struct Health {
     cluster: String,
     naming: ClusterNaming,
+    protocol: Protocol,
+    secrets: Secrets,
     /// Since when, and how many requests failed since then.
     failing: Option<(Monotonic, u64)>,
-    last_said: Monotonic,
-    notice: Option<Notice>,
+    /// When it was said last that it fails.
+    said: Option<Monotonic>,
+    /// How many requests were too large, and when it was said last.
+    too_large: (u64, Option<Monotonic>),
+    /// What was said already, and is said but once.
+    said_unable: bool,
+    said_rejects: bool,
+    said_warns: bool,
+    notices: VecDeque<Notice>,
 }
 
 const EVERY: Duration = Duration::from_secs(60);
+
+// === impl Health ===
 
 impl Health {
     /// Nothing has been sent yet.
@@ -39,45 +55,114 @@ impl Health {
         Self {
             cluster: collector.cluster.clone(),
             naming: collector.naming,
+            protocol: collector.protocol,
+            secrets: Secrets::of(&collector.headers),
             failing: None,
-            last_said: Monotonic::default(),
-            notice: None,
+            said: None,
+            too_large: (0, None),
+            said_unable: false,
+            said_rejects: false,
+            said_warns: false,
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// Notes that the host did not compress a request.
+    pub fn cannot_compress(&mut self) {
+        if !std::mem::replace(&mut self.said_unable, true) {
+            let text = "collector.compression: this proxy has no function \"compress\" that works, \
+                so requests are sent as they are";
+            self.say(true, true, text.to_owned(), String::new());
         }
     }
 
     /// Notes the end of a request.
     pub fn note(&mut self, answer: &Answer<'_>, verdict: &Verdict, now: Monotonic) {
-        if let Verdict::Taken { .. } = verdict {
-            if let Some((since, failures)) = self.failing.take() {
-                let seconds = now.since(since).as_secs();
-                let text = "export works again".to_owned();
-                self.say(false, text, format!(" after {failures} failed requests in {seconds} s"));
+        match verdict {
+            Verdict::Taken { rejected } => {
+                self.note_recovery(now);
+                self.note_message(answer.message(self.protocol), *rejected);
             }
+            // It is up, and wants less at once.
+            Verdict::TooLarge => self.note_too_large(now),
+            Verdict::Refused | Verdict::TryAgain { .. } => self.note_failure(answer, verdict, now),
+        }
+    }
+
+    /// The oldest line that waits to be said.
+    pub fn notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn note_recovery(&mut self, now: Monotonic) {
+        if let Some((since, failures)) = self.failing.take() {
+            let seconds = now.since(since).as_secs();
+            let detail = format!(" after {failures} failed requests in {seconds} s");
+            self.say(false, false, "export works again".to_owned(), detail);
+        }
+    }
+
+    /// The specification wants a partial success told; where nothing was rejected, its message
+    /// is a warning. The words may be others each time, so that the first ones stand for all.
+    ///
+    /// Spec: <https://opentelemetry.io/docs/specs/otlp/#partial-success>
+    fn note_message(&mut self, message: Option<String>, rejected: usize) {
+        let is_said = if rejected > 0 { &mut self.said_rejects } else { &mut self.said_warns };
+        if *is_said || (rejected == 0 && message.is_none()) {
             return;
         }
+        *is_said = true;
+        let says = message.map_or_else(
+            || " without a word".to_owned(),
+            |it| format!(": {}", self.secrets.quote(&it)),
+        );
+        let cluster = &self.cluster;
+        let (text, detail) = if rejected > 0 {
+            let text =
+                format!("collector.cluster \"{cluster}\" rejects spans of requests that it takes");
+            (text, format!("{says} ({rejected} this time; further ones are only counted)"))
+        } else {
+            (format!("collector.cluster \"{cluster}\" takes all spans, and warns"), says)
+        };
+        self.say(true, true, text, detail);
+    }
+
+    fn note_too_large(&mut self, now: Monotonic) {
+        let (requests, said) = &mut self.too_large;
+        *requests = requests.saturating_add(1);
+        if is_due(said, now) {
+            let text = format!(
+                "collector.cluster \"{}\" answered 413: requests are too large for it, and are \
+                 sent again in halves; lower batch.max_export_batch_bytes or \
+                 batch.max_export_batch_size, or let it take more",
+                self.cluster
+            );
+            let detail = format!(" (such requests so far: {requests})");
+            self.say(true, false, text, detail);
+        }
+    }
+
+    fn note_failure(&mut self, answer: &Answer<'_>, verdict: &Verdict, now: Monotonic) {
         let first = self.failing.is_none();
         let (_, failures) = self.failing.get_or_insert((now, 0));
         *failures = failures.saturating_add(1);
         let failures = *failures;
-        if first || now.since(self.last_said) >= EVERY {
-            self.last_said = now;
+        if first {
+            self.said = None;
+        }
+        if is_due(&mut self.said, now) {
             let consequence = match verdict {
                 Verdict::Refused => "its spans are dropped",
                 _ => "its spans wait to be sent again",
             };
             let why = self.why(answer);
             let text = format!("export fails: {why}; {consequence}");
-            self.say(true, text, format!(" ({failures} failed so far)"));
+            self.say(true, false, text, format!(" ({failures} failed so far)"));
         }
     }
 
-    /// The line that waits to be said.
-    pub fn notice(&mut self) -> Option<Notice> {
-        self.notice.take()
-    }
-
-    fn say(&mut self, is_warning: bool, text: String, detail: String) {
-        self.notice = Some(Notice { is_warning, once: false, text, detail });
+    fn say(&mut self, is_warning: bool, once: bool, text: String, detail: String) {
+        self.notices.push_back(Notice { is_warning, once, text, detail });
     }
 
     fn why(&self, answer: &Answer<'_>) -> String {
@@ -93,7 +178,13 @@ impl Health {
                 )
             }
             Answer::Response { status, .. } => {
-                format!("collector.cluster \"{cluster}\" answered {status}")
+                let see = match status {
+                    401 | 403 => ", see collector.headers",
+                    404 | 405 => ", see collector.traces_path and collector.protocol",
+                    415 => ", see collector.protocol and collector.compression",
+                    _ => "",
+                };
+                format!("collector.cluster \"{cluster}\" answered {status}{see}")
             }
             Answer::None => format!("collector.cluster \"{cluster}\" broke the connection"),
             Answer::Unsent => {
@@ -116,78 +207,14 @@ impl Health {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn health(naming: ClusterNaming) -> Health {
-        Health::new(&Collector {
-            cluster: "otel".into(),
-            naming,
-            authority: "otel".into(),
-            traces_path: "/".into(),
-            headers: Vec::new(),
-            timeout: Duration::from_secs(1),
-        })
+/// Whether a minute has passed since this was said, which it is now.
+fn is_due(said: &mut Option<Monotonic>, now: Monotonic) -> bool {
+    let due = said.is_none_or(|it| now.since(it) >= EVERY);
+    if due {
+        *said = Some(now);
     }
-
-    /// What is said after each of these answers, at these seconds.
-    fn said(answers: &[(u64, Answer<'_>)]) -> Vec<Option<String>> {
-        let mut health = health(ClusterNaming::Envoy);
-        let mut note = |(second, answer): &(u64, Answer<'_>)| {
-            health.note(
-                answer,
-                &answer.verdict(),
-                Monotonic::default().plus(Duration::from_secs(*second)),
-            );
-            health.notice().map(|it| it.text + &it.detail)
-        };
-        answers.iter().map(&mut note).collect()
-    }
-
-    #[test]
-    fn says_the_first_failure_then_once_a_minute_then_the_recovery() {
-        let response = |status| Answer::Response { status, retry_after: b"", body: b"" };
-        let got = said(&[
-            (100, response(200)),
-            (101, response(503)),
-            (130, response(503)),
-            (170, Answer::None),
-            (175, response(200)),
-            (176, response(200)),
-            (177, response(400)),
-        ]);
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            got,
-            [
-                None,
-                some(
-                    "export fails: collector.cluster \"otel\" answered 503, or cannot be reached; its spans wait to be sent again (1 failed so far)"
-                ),
-                None,
-                some(
-                    "export fails: collector.cluster \"otel\" broke the connection; its spans wait to be sent again (3 failed so far)"
-                ),
-                some("export works again after 3 failed requests in 74 s"),
-                None,
-                some(
-                    "export fails: collector.cluster \"otel\" answered 400; its spans are dropped (1 failed so far)"
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_missing_cluster_is_named_in_the_form_that_the_proxy_expects() {
-        for (naming, form) in
-            [(ClusterNaming::Envoy, "static_resources"), (ClusterNaming::Istio, "outbound|4318||")]
-        {
-            let mut health = health(naming);
-            let answer = Answer::NoSuchCluster;
-            health.note(&answer, &answer.verdict(), Monotonic::default());
-            let text = health.notice().unwrap().text;
-            assert!(text.contains("no cluster \"otel\"") && text.contains(form), "{text}");
-        }
-    }
+    due
 }
+
+#[cfg(test)]
+mod tests;

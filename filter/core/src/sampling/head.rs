@@ -71,6 +71,8 @@ pub enum Dice {
 /// Who decided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum By {
+    /// Nobody: it brings spans to the collector.
+    Export,
     /// A trusted caller's debug flag.
     Debug,
     /// A trusted caller's header.

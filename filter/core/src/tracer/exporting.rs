@@ -4,7 +4,8 @@ use super::Tracer;
 use crate::export::answer::Answer;
 use crate::export::health::Notice;
 use crate::export::{Call, CallId, Exporter};
-use crate::time::Monotonic;
+use crate::stats::Stat;
+use crate::time::{Monotonic, Now};
 use std::time::Duration;
 
 /// How long an ended configuration waits for its last answers.
@@ -13,30 +14,33 @@ const DRAIN: Duration = Duration::from_secs(5);
 impl Tracer {
     /// Time has passed. Returns how long until this must be called again; a call before
     /// that does nothing. Then ask [`Tracer::next_call`].
-    pub fn tick(&mut self, now: Monotonic, random: u64) -> Duration {
+    pub fn tick(&mut self, now: Now, random: u64) -> Duration {
         let delay = self.config.batch.schedule_delay;
+        let mono = now.mono;
         // A clock that went back must not make spans wait until it has caught up.
-        let went_back = self.next_flush.since(now) > delay;
-        let due = went_back || now.plus(Duration::from_millis(1)) >= self.next_flush;
+        let went_back = self.next_flush.since(mono) > delay;
+        let due = went_back || mono.plus(Duration::from_millis(1)) >= self.next_flush;
         if let Some(exporter) = self.exporter.as_mut().filter(|_| due) {
             exporter.flush(now, random, &mut self.stats);
         }
         if due {
-            self.next_flush = now.plus(delay);
+            self.next_flush = mono.plus(delay);
         }
-        if self.draining.is_some_and(|since| now.since(since) >= DRAIN) {
-            self.abandon();
-        }
-        self.next_flush.since(now)
+        self.next_flush.since(mono)
     }
 
-    /// The next request to send; call until `None`.
-    pub fn next_call(&mut self, now: Monotonic) -> Option<Call<'_>> {
-        self.exporter.as_mut()?.next(now, &mut self.stats)
+    /// The next request to send; call until `None`. `deflate` is the host's way to compress
+    /// bytes in zlib's format.
+    pub fn next_call(
+        &mut self,
+        now: Monotonic,
+        mut deflate: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> Option<Call<'_>> {
+        self.exporter.as_mut()?.next(now, &mut self.stats, &mut deflate)
     }
 
     /// A request was answered, or could not be sent. Then ask [`Tracer::next_call`].
-    pub fn answered(&mut self, id: CallId, answer: &Answer<'_>, now: Monotonic, random: u64) {
+    pub fn answered(&mut self, id: CallId, answer: &Answer<'_>, now: Now, random: u64) {
         if let Some(exporter) = &mut self.exporter {
             exporter.answered(id, answer, now, random, &mut self.stats);
         }
@@ -48,25 +52,45 @@ impl Tracer {
         export.or_else(|| self.notices.pop())
     }
 
-    /// The configuration ends. Returns whether nothing is left to do; if something is, go on
-    /// sending until [`Tracer::is_drained`], which is within seconds.
-    pub fn drain(&mut self, now: Monotonic) -> bool {
+    /// The configuration ends. Go on sending until [`Tracer::is_drained`], which is within
+    /// seconds, and then give away what is left by [`Tracer::hand_over`].
+    pub fn drain(&mut self, now: Monotonic) {
         self.draining = Some(now);
         if let Some(exporter) = &mut self.exporter {
             exporter.drain(now);
         }
-        self.is_drained()
     }
 
-    /// Whether the configuration has ended and nothing waits or is in flight.
-    pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.exporter.as_ref().is_none_or(Exporter::is_empty)
+    /// Whether the configuration has ended.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_some()
     }
 
-    /// The root context goes away: what is left is counted as lost.
-    pub fn abandon(&mut self) {
+    /// Whether the configuration has ended, and has done what it can.
+    pub fn is_drained(&self, now: Monotonic) -> bool {
+        self.draining.is_some_and(|since| {
+            now.since(since) >= DRAIN || self.exporter.as_ref().is_none_or(Exporter::is_drained)
+        })
+    }
+
+    /// Gives away everything that is left, in flight included: to `give`, for whoever comes
+    /// after. What it does not take is counted as lost by the shutdown.
+    pub fn hand_over(&mut self, mut give: impl FnMut(&[u8]) -> bool) {
         if let Some(exporter) = &mut self.exporter {
-            exporter.abandon(&mut self.stats);
+            exporter.hand_over(&mut self.stats, &mut give);
+        }
+    }
+
+    /// Whether there is room for what others gave away.
+    pub fn wants_handed_over(&self) -> bool {
+        self.exporter.as_ref().is_some_and(Exporter::wants_handed_over)
+    }
+
+    /// Takes what another gave away by [`Tracer::hand_over`].
+    pub fn take_over(&mut self, bytes: &[u8]) {
+        let taken = self.exporter.as_mut().map(|it| it.take_over(bytes, &mut self.stats));
+        if taken != Some(true) {
+            self.stats.count(Stat::Degraded);
         }
     }
 }

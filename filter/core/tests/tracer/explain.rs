@@ -47,6 +47,11 @@ fn a_trusted_caller_learns_what_was_decided_and_by_whom() {
         ("forced", &[("x-force", "1")], "in=none sampled=1 by=force"),
         ("debug", &[("b3", "d")], "in=none sampled=1 by=debug"),
         ("a probe", &[agent], "sampled=0 by=health_check"),
+        (
+            "an export",
+            &[(":method", "POST"), (":path", "/v1/traces"), (":authority", "c"), ("b3", "d")],
+            "in=none sampled=0 by=export",
+        ),
     ] {
         let mut tracer = explaining(rules);
         let headers = [headers, &[("x-why", "")]].concat();

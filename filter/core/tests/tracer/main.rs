@@ -11,6 +11,7 @@
 
 mod contexts;
 mod explain;
+mod exports;
 mod life;
 mod keep;
 mod links;
@@ -195,10 +196,10 @@ fn exchange(tracer: &mut Tracer, more: &[(&str, &str)], mut stream: Scripted) ->
 
 /// All spans that have been written, by an official decoder's reading.
 fn exported(tracer: &mut Tracer) -> Vec<otlp_types::Span> {
-    tracer.tick(ms(3_600_000), 0);
+    tracer.tick(at(3_600_000), 0);
     let mut spans = Vec::new();
-    while let Some(call) = tracer.next_call(ms(3_600_000)) {
-        let request = ExportTraceServiceRequest::decode(call.body).unwrap();
+    while let Some(call) = tracer.next_call(ms(3_600_000), |_| None) {
+        let request = ExportTraceServiceRequest::decode(&call.body[..]).unwrap();
         for resource in request.resource_spans {
             spans.extend(resource.scope_spans.into_iter().flat_map(|it| it.spans));
         }

@@ -8,20 +8,20 @@ use crate::upstream::Seen;
 
 /// What a format says. Ids are in hex and of full length.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Context {
+pub(crate) struct Context {
     /// 32 digits.
-    pub(super) trace_id: String,
+    pub(crate) trace_id: String,
     /// 16 digits.
-    pub(super) span_id: String,
+    pub(crate) span_id: String,
     /// Whether the trace is recorded.
-    pub(super) sampled: bool,
+    pub(crate) sampled: bool,
 }
 
 /// The contexts of a request, by the names that formats have in a configuration.
-pub(super) type Contexts = BTreeMap<&'static str, Context>;
+pub(crate) type Contexts = BTreeMap<&'static str, Context>;
 
 /// All formats, by these names.
-pub(super) const ALL: [&str; 8] =
+pub(crate) const ALL: [&str; 8] =
     ["tracecontext", "b3", "b3multi", "grpc-trace-bin", "jaeger", "xray", "datadog", "gcp"];
 
 impl Context {
@@ -37,7 +37,7 @@ impl Context {
     }
 
     /// The same in each of these formats.
-    pub(super) fn in_each(&self, formats: &[&'static str]) -> Contexts {
+    pub(crate) fn in_each(&self, formats: &[&'static str]) -> Contexts {
         formats.iter().map(|format| (*format, self.clone())).collect()
     }
 }
@@ -48,7 +48,7 @@ impl Context {
 ///
 /// When one of them breaks its grammar, or is not complete.
 #[track_caller]
-pub(super) fn contexts(seen: &Seen) -> Contexts {
+pub(crate) fn contexts(seen: &Seen) -> Contexts {
     let readers: [fn(&Seen) -> Option<Context>; ALL.len()] =
         [tracecontext, b3, b3multi, grpc_trace_bin, jaeger, xray, datadog, gcp];
     let read = ALL.into_iter().zip(readers);

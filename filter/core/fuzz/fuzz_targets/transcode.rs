@@ -1,0 +1,20 @@
+//! Any bytes as a request of spans: JSON by each encoding that is made of it, bounded, or nothing.
+#![no_main]
+
+use hopspan_core::encode::{otlp_json, zipkin};
+use serde::de::IgnoredAny;
+
+type Transcode = fn(&[u8], &mut Vec<u8>) -> Option<()>;
+
+libfuzzer_sys::fuzz_target!(|request: &[u8]| {
+    let both: [(Transcode, usize); 2] =
+        [(otlp_json::transcode, otlp_json::TIMES), (zipkin::transcode, zipkin::TIMES)];
+    for (transcode, times) in both {
+        let mut out = Vec::new();
+        if transcode(request, &mut out).is_some() {
+            let read = serde_json::from_slice::<IgnoredAny>(&out);
+            assert!(read.is_ok(), "{read:?}: {}", String::from_utf8_lossy(&out));
+            assert!(out.len() <= 2 + times * request.len(), "{} bytes", out.len());
+        }
+    }
+});

@@ -1,0 +1,92 @@
+//! The ends of contexts: what a root context does with its spans depends on who is left.
+//!
+//! Hosts cancel the callouts of a root context that is deleted, and of all in a VM that ends. A VM
+//! ends with its last root context that has not, whatever that one asked to wait for.
+
+use super::{Vm, seeded};
+use crate::host;
+use crate::root::Root;
+
+impl Vm {
+    /// A context is done. Returns whether it may be deleted at once.
+    pub(crate) fn done(&mut self, context: u32) -> bool {
+        self.stream_ended(context);
+        if !self.roots.contains_key(&context) {
+            return true;
+        }
+        // Only root contexts that have not ended keep a VM alive.
+        let mut others = self.roots.iter().filter(|(id, _)| **id != context);
+        let lives = others.any(|(_, it)| it.as_ref().is_some_and(|it| !it.tracer.is_draining()));
+        let is_followed = self.is_followed(context);
+        let ids = self.ids.get_or_insert_with(seeded);
+        let Some(Some(root)) = self.roots.get_mut(&context) else { return true };
+        root.lineage.withdraw();
+        let is_done = match (lives, is_followed) {
+            (true, _) => root.drain(ids),
+            (false, true) => root.stop(),
+            (false, false) => root.drain_unheard(ids),
+        };
+        if is_done {
+            root.leave(is_followed);
+        }
+        root.tell_stats();
+        if !lives {
+            self.end_others(context);
+        }
+        is_done
+    }
+
+    /// Root contexts that wait for answers still, in a VM that ends now.
+    fn end_others(&mut self, but: u32) {
+        let ids: Vec<_> = self.roots.keys().copied().filter(|it| *it != but).collect();
+        for id in ids {
+            let is_followed = self.is_followed(id);
+            if let Some(Some(root)) = self.roots.get_mut(&id) {
+                root.leave(is_followed);
+                root.tell_stats();
+            }
+        }
+    }
+
+    /// Whether a plugin goes on without this root context of it, here or in another VM.
+    fn is_followed(&self, root: u32) -> bool {
+        let Some(Some(it)) = self.roots.get(&root) else { return false };
+        let others = self.roots.iter().filter(|(id, _)| **id != root);
+        let others = others.filter_map(|(_, other)| other.as_ref());
+        let (ended, at_work): (Vec<_>, Vec<_>) = others.partition(|it| it.tracer.is_draining());
+        let is_heir = |other: &&Root| other.takes_over() && other.lineage.is_kin(&it.lineage);
+        let ended = ended.iter().chain([&it]).map(|it| &it.lineage);
+        at_work.iter().any(is_heir) || it.lineage.is_followed(ended)
+    }
+
+    /// A root context has sent what it may: if it has ended, that may have been its last.
+    pub(super) fn sent(&mut self, id: u32) {
+        let is_over = |it: &Root| it.host_waits() && it.is_over(host::monotonic());
+        let is_over = self.roots.get(&id).and_then(Option::as_ref).is_some_and(is_over);
+        let is_followed = is_over && self.is_followed(id);
+        if let Some(Some(root)) = self.roots.get_mut(&id) {
+            if is_over {
+                root.leave(is_followed);
+            }
+            root.tell_stats();
+            if is_over {
+                root.done();
+            }
+        }
+    }
+
+    pub(crate) fn delete(&mut self, context: u32) {
+        self.stream_ended(context);
+        self.streams.remove(&context);
+        if !self.roots.contains_key(&context) {
+            return;
+        }
+        let is_followed = self.is_followed(context);
+        if let Some(Some(root)) = self.roots.get_mut(&context) {
+            root.leave(is_followed);
+            root.tell_stats();
+        }
+        self.roots.remove(&context);
+        self.sees_tries = self.roots.values().flatten().any(|it| it.tracer.sees_tries());
+    }
+}
