@@ -26,6 +26,8 @@ source "$root/scripts/fuzz.sh"
 source "$root/scripts/collectors.sh"
 # shellcheck source=scripts/soak.sh
 source "$root/scripts/soak.sh"
+# shellcheck source=scripts/bench.sh
+source "$root/scripts/bench.sh"
 # shellcheck source=scripts/doctor.sh
 source "$root/scripts/doctor.sh"
 
@@ -44,6 +46,7 @@ usage: ./build.sh WORD
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
+  bench cost       what a request costs in the test host; renews host-test/cost.json
   test-versions    the tests in real Envoy, on the oldest and the newest supported one
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are
@@ -81,7 +84,7 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | fuzz | soak) "word_$word" "$@" ;;
+        demo | check | explain | fuzz | soak | bench) "word_$word" "$@" ;;
         test | wasm | doctor | test-versions | test-collectors | collector | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""

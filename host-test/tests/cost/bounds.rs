@@ -1,8 +1,9 @@
-//! What a request costs in the module: instructions of WebAssembly, which repeat exactly. The
-//! host's part is not in them.
+//! What may be added to an unsampled request by what is switched on and finds nothing to do. The
+//! request itself is one of [`cases`](crate::cases).
 
-use host_test::{Headers, Module, Proxy};
-use std::path::{Path, PathBuf};
+use host_test::{Headers, Proxy};
+
+use crate::module::module;
 
 /// How many requests a worker looks at for another tracer, and some more.
 const WARM: usize = 20;
@@ -17,10 +18,7 @@ fn unsampled(more: &[(&str, &str)]) -> u64 {
 
 /// The same, with this configuration.
 fn unsampled_by(config: &str, more: &[(&str, &str)]) -> u64 {
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/hopspan.wasm");
-    let path = std::env::var_os("HOPSPAN_WASM").map_or_else(built, PathBuf::from);
-    let module = Module::from_file(path).unwrap_or_else(|error| panic!("{error}"));
-    let proxy = Proxy::builder(&module).vm_id("hopspan").plugin_config(config);
+    let proxy = Proxy::builder(module()).vm_id("hopspan").plugin_config(config);
     let proxy = proxy.start().unwrap_or_else(|refused| panic!("{refused}"));
     let mut before = 0;
     for _ in 0..=WARM {
@@ -38,12 +36,11 @@ fn unsampled_by(config: &str, more: &[(&str, &str)]) -> u64 {
     proxy.worker(0).callbacks().get(before..).unwrap_or_default().iter().map(|it| it.fuel).sum()
 }
 
-/// Ten to twenty per cent above what was measured when this was written: it is to catch a
-/// mistake (an allocation, a loop over all formats), not a compiler's mood.
+/// With room for a compiler's mood: it is to catch a mistake (an allocation, a loop over all
+/// formats).
 #[test]
-fn an_unsampled_request_stays_cheap() {
+fn what_is_not_used_stays_cheap() {
     let plain = unsampled(&[]);
-    assert!(plain < 15_000, "{plain} instructions");
     let value = "Root=1-67891233-abcdef012345678912345678";
     let other = unsampled(&[("x-amzn-other-id", value)]);
     let not_read = unsampled(&[("x-amzn-trace-id", value)]);

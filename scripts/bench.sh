@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# What hopspan costs: in the test host, and in a real Envoy.
+
+word_bench() {
+    case ${1:-} in
+        cost)
+            (($# == 1)) || usage "bench cost takes no arguments, not \"$2\""
+            bench_cost
+            ;;
+        *) usage "bench what? ./build.sh bench cost" ;;
+    esac
+}
+
+# Fuel and host calls of each kind of request: what `host` compares with.
+bench_cost() {
+    rust
+    word_wasm
+    local tests=(cargo test --locked --package host-test --test cost)
+    step bench-build "build the measurement" "${tests[@]}" --no-run
+    HOPSPAN_WASM=$module HOPSPAN_RENEW_COST=1 "${tests[@]}" --quiet -- --nocapture guard::
+    git --no-pager diff --stat -- host-test/cost.json
+}
