@@ -47,6 +47,9 @@ usage: ./build.sh WORD
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
   bench cost       what a request costs in the test host; renews host-test/cost.json
+  bench instructions [VARIANT...]
+                   instructions a request in a real Envoy under valgrind, beside Envoy's own
+                   tracer; a minute for each variant
   test-versions    the tests in real Envoy, on the oldest and the newest supported one
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are

@@ -7,7 +7,11 @@ word_bench() {
             (($# == 1)) || usage "bench cost takes no arguments, not \"$2\""
             bench_cost
             ;;
-        *) usage "bench what? ./build.sh bench cost" ;;
+        instructions)
+            valgrind_here
+            bench_in_envoy "$@"
+            ;;
+        *) usage "bench what? ./build.sh bench cost, or bench instructions" ;;
     esac
 }
 
@@ -19,4 +23,19 @@ bench_cost() {
     step bench-build "build the measurement" "${tests[@]}" --no-run
     HOPSPAN_WASM=$module HOPSPAN_RENEW_COST=1 "${tests[@]}" --quiet -- --nocapture guard::
     git --no-pager diff --stat -- host-test/cost.json
+}
+
+# In a real Envoy, with what is in bench/.
+bench_in_envoy() {
+    rust
+    word_wasm
+    use_envoy
+    step bench-build "build the benchmark" cargo build --locked --package hopspan-bench
+    printf '\n'
+    HOPSPAN_WASM=$module "$target/debug/hopspan-bench" --out "$target/bench" "$@"
+}
+
+valgrind_here() {
+    type -P valgrind >/dev/null ||
+        packages "there is no valgrind to count instructions with" "" valgrind
 }

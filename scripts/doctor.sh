@@ -159,6 +159,13 @@ doctor_optional() {
     else
         optional shellcheck "$(remedy "" shellcheck)"
     fi
+    if type -P valgrind >/dev/null; then
+        here valgrind "$(valgrind --version)"
+    elif can_install; then
+        later valgrind "for bench instructions: installs valgrind"
+    else
+        optional valgrind "for bench instructions: $(remedy "" valgrind)"
+    fi
     if type -P promtool >/dev/null; then
         here promtool "$(type -P promtool)"
     elif [[ -x $tools/prometheus/promtool ]]; then

@@ -1,0 +1,218 @@
+//! A real Envoy with one worker: its process, its admin interface.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::bootstrap::{Around, LISTENER, bootstrap};
+use crate::collector::Collector;
+use crate::upstream;
+use crate::variant::Variant;
+
+/// What all proxies of a run have in common.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The Envoy.
+    envoy: PathBuf,
+    wasm: PathBuf,
+    /// Where reports go.
+    pub(crate) out: PathBuf,
+    /// Where spans go.
+    pub(crate) collector: Collector,
+    around: Around,
+    /// Bound, and not listening: nobody else gets the port.
+    _refusing: rustix::fd::OwnedFd,
+}
+
+/// An Envoy that is ready. Ends with the value.
+#[derive(Debug)]
+pub(crate) struct Envoy {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// How long it took to be ready.
+    pub(crate) started_in: Duration,
+}
+
+impl Place {
+    /// Starts what is around a proxy.
+    ///
+    /// # Errors
+    ///
+    /// There is no such Envoy or module, or no place for reports.
+    pub(crate) fn new(envoy: &Path, wasm: &Path, out: &Path) -> Result<Self, String> {
+        let wasm = wasm
+            .canonicalize()
+            .map_err(|error| format!("{}: {error}: ./build.sh wasm makes it", wasm.display()))?;
+        fs::create_dir_all(out.join(RUN)).map_err(|error| format!("{}: {error}", out.display()))?;
+        let out = out.canonicalize().map_err(|error| format!("{}: {error}", out.display()))?;
+        let fault = |error| format!("a service around the proxy: {error}");
+        let collector = Collector::start().map_err(fault)?;
+        let (refusing, refused) = refusing().map_err(|error| fault(error.into()))?;
+        let around = Around {
+            upstream: upstream::start().map_err(fault)?,
+            collector: collector.address,
+            refusing: refused,
+        };
+        Ok(Self { envoy: envoy.into(), wasm, out, collector, around, _refusing: refusing })
+    }
+
+    /// A file of a proxy that runs.
+    pub(crate) fn file(&self, variant: &Variant, what: &str) -> PathBuf {
+        self.out.join(RUN).join(format!("{}.{what}", variant.name))
+    }
+
+    /// Starts an Envoy, `under` another program if that has words.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub(crate) fn start(&self, variant: &Variant, under: &[String]) -> Result<Envoy, String> {
+        let bootstrap = bootstrap(variant, &self.wasm, self.around);
+        let [file, admin, log] = ["json", "admin", "log"].map(|it| self.file(variant, it));
+        let told = |error| format!("{}: {error}", file.display());
+        fs::write(&file, bootstrap.to_string()).map_err(told)?;
+        let _ = fs::remove_file(&admin);
+        let output = File::create(&log).map_err(told)?;
+        let errors = output.try_clone().map_err(told)?;
+        let mut words = under.iter().map(AsRef::as_ref).chain([self.envoy.as_os_str()]);
+        let mut command = Command::new(words.next().ok_or("no program")?);
+        command
+            .args(words)
+            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"])
+            .arg("--admin-address-path")
+            .arg(&admin)
+            .arg("--config-path")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors);
+        end_with_this_process(&mut command);
+        let began = Instant::now();
+        let child =
+            command.spawn().map_err(|error| format!("{}: {error}", self.envoy.display()))?;
+        let mut envoy = Envoy { child, address: self.around.upstream, started_in: Duration::ZERO };
+        envoy.address = loop {
+            if let Some(address) = listener(&admin) {
+                break address;
+            }
+            if let Ok(Some(status)) = envoy.child.try_wait() {
+                return Err(format!("Envoy ended ({status}): see {}", log.display()));
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(format!("Envoy is not ready: see {}", log.display()));
+            }
+            sleep(Duration::from_millis(5));
+        };
+        envoy.started_in = began.elapsed();
+        Ok(envoy)
+    }
+}
+
+impl Envoy {
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        // Where it has ended already, there is nothing to ask.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The listener's address, when Envoy takes requests.
+fn listener(admin: &Path) -> Option<SocketAddr> {
+    let admin: SocketAddr = fs::read_to_string(admin).ok()?.trim().parse().ok()?;
+    if !get(admin, "/ready")?.ends_with("LIVE\n") {
+        return None;
+    }
+    let listeners: Value = serde_json::from_str(&get(admin, "/listeners?format=json")?).ok()?;
+    let listeners = listeners.get("listener_statuses")?.as_array()?;
+    let listener = listeners.iter().find(|it| it.get("name").is_some_and(|it| it == LISTENER))?;
+    let port = listener.pointer("/local_address/socket_address/port_value")?.as_u64()?;
+    Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?)))
+}
+
+/// The body of a page of the admin interface.
+fn get(admin: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(admin).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    // Without chunks, to the end of the connection.
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Some(if chunked { unchunked(body)? } else { body.to_owned() })
+}
+
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9112#section-7.1>
+fn unchunked(mut body: &str) -> Option<String> {
+    let mut whole = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(whole);
+        }
+        whole.push_str(rest.get(..size)?);
+        body = rest.get(size + 2..)?;
+    }
+}
+
+/// A port of 127.0.0.1 at which connections are refused.
+fn refusing() -> rustix::io::Result<(rustix::fd::OwnedFd, SocketAddr)> {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((socket, address))
+}
+
+/// Lets the kernel end a child when this process is gone, however that ends.
+#[cfg(target_os = "linux")]
+fn end_with_this_process(command: &mut Command) {
+    let ask = || Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?);
+    #[expect(unsafe_code, reason = "the one way to run code in the child before Envoy does")]
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed; `ask` makes one
+    // system call, and allocates nothing.
+    unsafe {
+        command.pre_exec(ask)
+    };
+}
+
+/// The files of proxies, in the directory of reports.
+const RUN: &str = "run";
+/// How long an Envoy may take to start or to end. Under callgrind it takes long.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+#[test]
+fn chunks_are_put_together() {
+    for (why, body, want) in [
+        ("two", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", Some("abcde")),
+        ("cut", "3\r\nab", None),
+        ("none", "0\r\n\r\n", Some("")),
+    ] {
+        assert_eq!(unchunked(body).as_deref(), want, "{why}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Instructions a request, counted under callgrind: they repeat, however busy the machine is.
+
+use std::fmt::Write;
+use std::fs;
+
+use serde::Serialize;
+
+use crate::callgrind::{self, Callgrind};
+use crate::collector::Received;
+use crate::envoy::Place;
+use crate::load::{Load, Until};
+use crate::variant::{self, NATIVE, NONE, Variant};
+
+/// What was counted for a variant.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    variant: &'static str,
+    about: &'static str,
+    /// Instructions of user code for each request.
+    instructions: f64,
+    /// More than without tracing.
+    added: f64,
+    /// What was added, as a share of what the native tracer adds; absent where that was not
+    /// measured.
+    of_native: Option<f64>,
+    /// Whether the last slices were alike.
+    settled: bool,
+    /// Requests until then.
+    requests: u64,
+    /// Spans that arrived, and the most attributes of one.
+    spans: u64,
+    attributes: usize,
+}
+
+/// Measures variants by name, or those that matter most, and writes the reports.
+///
+/// # Errors
+///
+/// A name is not known, something did not start, or did not export what it should.
+pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
+    let variants = chosen(names)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut faults = Vec::new();
+    println!("{}", heading());
+    for variant in &variants {
+        let (mut row, fault) = measure(place, variant)?;
+        let added = |name| rows.iter().find(|it: &&Row| it.variant == name);
+        row.added = row.instructions - added(NONE).map_or(row.instructions, |it| it.instructions);
+        row.of_native = match added(NATIVE) {
+            Some(native) => Some(row.added / native.added),
+            None => (variant.name == NATIVE).then_some(1.0),
+        };
+        println!("{}", line(&row));
+        faults.extend(fault.err().map(|it| format!("{}: {it}", variant.name)));
+        rows.push(row);
+    }
+    write(place, &rows)?;
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+/// In the order of the list, which begins with what others are compared with.
+fn chosen(names: &[String]) -> Result<Vec<Variant>, String> {
+    let all = variant::all();
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|it| it.name == **name)) {
+        let known: Vec<_> = all.iter().map(|it| it.name).collect();
+        return Err(format!("there is no variant {name:?}, but: {}", known.join(", ")));
+    }
+    let wanted = |it: &Variant| {
+        it.name == NONE
+            || if names.is_empty() {
+                MAIN.contains(&it.name)
+            } else {
+                names.iter().any(|name| name == it.name)
+            }
+    };
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// The row, still without comparison, and whether what arrived is what should.
+fn measure(place: &Place, variant: &Variant) -> Result<(Row, Result<(), String>), String> {
+    place.collector.clear();
+    let out = place.file(variant, "callgrind");
+    let envoy = place.start(variant, &callgrind::words(&out))?;
+    let mut load = Load::connect(envoy.address, 1, variant.headers)?;
+    load.ask(Until::Requests(WARM), None)?;
+    let mut requests = WARM;
+    let mut callgrind = Callgrind::of(envoy.pid(), &out);
+    callgrind.begin()?;
+    let mut slices = Vec::new();
+    // V8 compiles a module twice, the second time in the background while it is in use: that is
+    // over when nothing changes any more.
+    let (instructions, settled) = loop {
+        load.ask(Until::Requests(SLICE), None)?;
+        requests += SLICE;
+        slices.push(callgrind.lap()? as f64 / SLICE as f64);
+        let last = slices.rchunks(ALIKE).next().unwrap_or_default();
+        let mean = last.iter().sum::<f64>() / last.len() as f64;
+        let settled = last.len() == ALIKE && last.iter().all(|it| (it / mean - 1.0).abs() < EQUAL);
+        if settled || requests >= MOST {
+            break (mean, settled);
+        }
+    };
+    let mut received = Received::default();
+    place.collector.wait_for(variant.spans.expected(requests), &mut received)?;
+    let row = Row {
+        variant: variant.name,
+        about: variant.about,
+        instructions,
+        added: 0.0,
+        of_native: None,
+        settled,
+        requests,
+        spans: received.spans,
+        attributes: received.attributes.last().copied().unwrap_or_default(),
+    };
+    Ok((row, variant.spans.judge(requests, received.spans)))
+}
+
+fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
+    let mut table = String::from(
+        "| variant | instructions a request | added | of native | spans | attributes |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for it in rows {
+        let _ = writeln!(
+            table,
+            "| {} | {:.0}{} | {:.0} | {} | {} | {} |",
+            it.about,
+            it.instructions,
+            unsettled(it),
+            it.added,
+            of_native(it),
+            it.spans,
+            it.attributes,
+        );
+    }
+    let json = serde_json::to_string_pretty(rows).map_err(|error| error.to_string())?;
+    for (name, text) in [("instructions.json", json + "\n"), ("instructions.md", table)] {
+        let file = place.out.join(name);
+        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    println!("\nwritten to {}: instructions.md, instructions.json", place.out.display());
+    if rows.iter().any(|it| !it.settled) {
+        println!("? is a figure that still changed after {MOST} requests");
+    }
+    Ok(())
+}
+
+fn heading() -> String {
+    format!(
+        "{:<38}{:>12}{:>10}{:>11}{:>10}{:>8}{:>12}",
+        "instructions a request", "all", "added", "of native", "requests", "spans", "attributes"
+    )
+}
+
+fn line(it: &Row) -> String {
+    format!(
+        "{:<38}{:>12}{:>10.0}{:>11}{:>10}{:>8}{:>12}",
+        it.about,
+        format!("{:.0}{}", it.instructions, unsettled(it)),
+        it.added,
+        of_native(it),
+        it.requests,
+        it.spans,
+        it.attributes,
+    )
+}
+
+fn unsettled(row: &Row) -> &'static str {
+    if row.settled { "" } else { "?" }
+}
+
+fn of_native(row: &Row) -> String {
+    row.of_native.map_or_else(|| "-".into(), |it| format!("{it:.2}"))
+}
+
+/// Those that are measured unless others are named: each takes about a minute.
+const MAIN: [&str; 6] = [NATIVE, "native-1", "server", "unsampled", "ratio-0", "keep"];
+/// Requests before anything is counted.
+const WARM: u64 = 1500;
+/// Requests of a slice.
+const SLICE: u64 = 500;
+/// So many slices in a row must be alike.
+const ALIKE: usize = 3;
+/// By so much of their mean they may be off it.
+const EQUAL: f64 = 0.003;
+/// Requests after which it is given up.
+const MOST: u64 = 15_000;

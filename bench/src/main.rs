@@ -1,0 +1,60 @@
+//! What tracing costs in a real Envoy: hopspan's, Envoy's own, and none.
+//!
+//! `hopspan-bench instructions` counts instructions under callgrind, which repeat.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod upstream;
+mod load;
+mod collector;
+mod variant;
+mod bootstrap;
+mod envoy;
+mod callgrind;
+mod instructions;
+
+/// Measures what tracing costs in a real Envoy.
+#[derive(Debug, Parser)]
+#[command(name = "hopspan-bench", bin_name = "./build.sh bench")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// The Envoy to measure.
+    #[arg(long, env = "HOPSPAN_ENVOY", global = true, default_value = "envoy")]
+    envoy: PathBuf,
+    /// The module.
+    #[arg(long, env = "HOPSPAN_WASM", global = true, default_value = "dist/hopspan.wasm")]
+    wasm: PathBuf,
+    /// Where reports go, and what was measured with.
+    #[arg(long, global = true, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Instructions a request, by callgrind.
+    Instructions {
+        /// Which; all unless said. "none", which the others are compared with, is always one.
+        variants: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Arguments { what, envoy, wasm, out } = Arguments::parse();
+    let place = || envoy::Place::new(&envoy, &wasm, &out);
+    let done = match what {
+        What::Instructions { variants } => {
+            place().and_then(|place| instructions::run(&place, &variants))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("bench: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
