@@ -42,6 +42,8 @@ const MAX_CALLS: usize = 256;
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// More than a queue of others' requests holds, as a rule: what a tick takes of it.
 const MAX_TAKEN: usize = 64;
+/// More than a queue of others' requests ever holds: what an end without a successor takes of it.
+const MAX_WRITTEN_OFF: usize = 4096;
 /// The most of an answer's body that is looked at. One that is cut off cannot be read, and what
 /// it rejects would count as exported; collectors say less than this.
 const MAX_ANSWER: usize = 1 << 16;
@@ -176,6 +178,19 @@ impl Root {
     pub(crate) fn leave(&mut self, is_followed: bool) {
         let Self { tracer, lineage, .. } = self;
         tracer.hand_over(|spans| is_followed && lineage.give(spans));
+        if !is_followed && self.takes_over() {
+            self.write_off();
+        }
+    }
+
+    /// Nobody will come for what others have left: not this one either, which maybe never could,
+    /// having had no request.
+    fn write_off(&mut self) {
+        for _ in 0..MAX_WRITTEN_OFF {
+            let Some(item) = self.lineage.take() else { return };
+            self.tracer.take_over(&item);
+            self.tracer.hand_over(|_| false);
+        }
     }
 
     /// Whether the host waits for this to be over.

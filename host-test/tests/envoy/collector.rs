@@ -16,13 +16,14 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::mood::{Answer, Body, Reaction};
 pub(crate) use self::mood::{Mood, RetryAfter};
-use crate::deadline::within;
+use crate::deadline::{poll, within};
 use crate::received::Received;
 use crate::upstream::Refusing;
 
@@ -48,6 +49,8 @@ struct State {
     bytes: Option<Mutex<Vec<u8>>>,
     /// When requests came, whatever became of them.
     requests: watch::Sender<Vec<Instant>>,
+    /// How many are connected.
+    callers: watch::Sender<usize>,
     mood: Mutex<Mood>,
     /// What was wrong with a request; a test must not pass with one.
     complaints: Mutex<Vec<String>>,
@@ -80,6 +83,7 @@ impl Collector {
             store,
             bytes,
             requests: watch::Sender::default(),
+            callers: watch::Sender::default(),
             mood: Mutex::new(Mood::Accepting),
             complaints: Mutex::default(),
         });
@@ -102,7 +106,9 @@ impl Collector {
         if let Door::Open { _connections } = &mut self.door {
             _connections.shutdown().await;
         }
-        self.door = Door::Closed { _port: Refusing::at(self.address) };
+        // A process that another test starts right now has the listener too, for a moment.
+        let refusing = poll("the collector's port", async || Refusing::at(self.address).ok());
+        self.door = Door::Closed { _port: refusing.await };
     }
 
     /// Listens again, where it did before.
@@ -117,6 +123,17 @@ impl Collector {
         let mut requests = self.state.requests.subscribe();
         let enough = requests.wait_for(|it| it.len() >= count);
         within(&format!("{count} requests at the collector"), enough).await.unwrap().clone()
+    }
+
+    /// Waits until all have left that had connected so far, and all that they sent is judged.
+    pub(crate) async fn left(&self) {
+        // They were let in one by one: when the last one is, and sent away again, all are known.
+        let mut last = TcpStream::connect(self.address).await.unwrap();
+        last.shutdown().await.unwrap();
+        assert_eq!(last.read(&mut [0]).await.unwrap(), 0, "a caller that asks nothing");
+        let mut callers = self.state.callers.subscribe();
+        let gone = callers.wait_for(|it| *it == 0);
+        within("callers of the collector to leave", gone).await.unwrap();
     }
 
     /// How many requests came, taken or not.
@@ -161,12 +178,31 @@ async fn open(address: SocketAddr, state: &Arc<State>) -> (SocketAddr, Door) {
 async fn serve(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let state = state.clone();
+        let caller = Caller::of(state.clone());
         connections.spawn(async move {
-            let answer = service_fn(|request| state.clone().answer(request));
+            let answer = service_fn(|request| caller.0.clone().answer(request));
+            // A caller that leaves without hearing the answer may have sent spans all the same.
+            let mut http = http1::Builder::new();
+            let connection = http.half_close(true).serve_connection(TokioIo::new(stream), answer);
             // An error means that the proxy left, or is how a mood works.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let _ = connection.await;
         });
+    }
+}
+
+/// One that is connected, as long as the value is there.
+struct Caller(Arc<State>);
+
+impl Caller {
+    fn of(state: Arc<State>) -> Self {
+        state.callers.send_modify(|it| *it += 1);
+        Self(state)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.callers.send_modify(|it| *it -= 1);
     }
 }
 

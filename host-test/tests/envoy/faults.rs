@@ -2,6 +2,7 @@
 
 mod answers;
 mod endings;
+mod heirs;
 mod outages;
 mod overload;
 mod trial;

@@ -172,16 +172,20 @@ pub(crate) struct Refusing(TcpSocket);
 impl Refusing {
     /// Takes any free address.
     pub(crate) fn anywhere() -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap())
+        Self::at("127.0.0.1:0".parse().unwrap()).unwrap()
     }
 
     /// Takes this address, where somebody may have listened before.
-    pub(crate) fn at(address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
+    ///
+    /// # Errors
+    ///
+    /// When somebody still does.
+    pub(crate) fn at(address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
         // Bound and not listening: the kernel refuses, and gives the port to nobody else.
-        socket.bind(address).unwrap();
-        Self(socket)
+        socket.bind(address)?;
+        Ok(Self(socket))
     }
 
     /// Which address it is.

@@ -6,10 +6,9 @@
 
 use serde_json::json;
 
+use super::trial::{Arrived, WAITING, gathered};
 use super::*;
-use crate::bootstrap::Setup;
 use crate::collector::Collector;
-use crate::stats::Stats;
 
 #[tokio::test]
 async fn a_vm_that_is_replaced_loses_nothing() {
@@ -43,13 +42,6 @@ async fn a_vm_that_is_replaced_hands_over_what_was_not_answered() {
     trial.hop.collector.set_mood(Mood::Silent);
     trial.until("spans in flight", |it| it.hopspan("spans.in_flight") > 0).await;
     hand_over(trial, async |it| it.set_mood(Mood::Accepting)).await;
-}
-
-/// Has spans wait when what gathers them ends, with a connection to the collector that is warm.
-fn gather(setup: &mut Setup) {
-    // Longer than old listeners are drained.
-    let batch = json!({ "schedule_delay_ms": 1500, "max_export_batch_size": 20 });
-    setup.configure("batch", batch);
 }
 
 /// Replaces the VM, and then has the collector work again: each span comes, and comes once.
@@ -100,19 +92,12 @@ async fn a_vm_with_another_vm_id_cannot_be_handed_anything_and_all_is_counted() 
 }
 
 #[tokio::test]
-async fn a_vm_with_another_vm_id_loses_no_more_than_it_counts() {
-    let mut trial = Trial::start(|it| {
-        it.listener_from_file = true;
-        gather(it);
-    })
-    .await;
+async fn a_vm_with_another_vm_id_counts_just_what_waited() {
+    let mut quiet = gathered(|it| it.listener_from_file = true).await;
 
-    trial.update(|it| it.vm_id = "another").await;
-    trial.drained().await;
+    quiet.update(|it| it.vm_id = "another").await;
 
-    let Outcome { stats, lost, repeated, .. } = trial.end().await;
-    assert!(lost <= stats.dropped("shutdown"), "{lost}: {stats}");
-    assert_eq!(repeated, 0, "{stats}");
+    quiet.end().await.assert_only_shutdown(WAITING);
 }
 
 #[tokio::test]
@@ -134,37 +119,29 @@ async fn a_listener_that_is_removed_counts_what_it_could_not_send() {
 }
 
 #[tokio::test]
-async fn a_listener_that_is_removed_loses_no_more_than_it_counts() {
-    let trial = Trial::start(|it| {
+async fn a_listener_that_is_removed_counts_just_what_waited() {
+    let quiet = gathered(|it| {
         it.listener_from_file = true;
         it.bystander = true;
-        gather(it);
     })
     .await;
 
-    let quiet = trial.quiet().await;
     quiet.hop.proxy.remove_listeners();
 
-    let Outcome { stats, lost, repeated, .. } = quiet.end().await;
-    assert!(lost <= stats.dropped("shutdown"), "{lost}: {stats}");
-    assert_eq!(repeated, 0, "{stats}");
+    quiet.end().await.assert_only_shutdown(WAITING);
 }
 
-/// Nobody can ask Envoy for its stats afterwards: what is lost is what waited.
+/// Nobody can ask Envoy for its stats afterwards: what counts is what the collector has.
 #[tokio::test]
-async fn sigterm_without_a_drain_loses_what_waited_at_most() {
-    let trial = Trial::start(gather).await;
+async fn sigterm_without_a_drain_sends_what_waited_over_a_connection_that_is_open() {
+    let mut quiet = gathered(|_| ()).await;
 
-    let mut quiet = trial.quiet().await;
-    let requests = quiet.requests();
-    let all_told = |it: &Stats| it.hopspan("spans.created") == requests;
-    let stats = quiet.hop.proxy.stats_when("all requests", all_told).await;
+    assert_eq!(quiet.arrived().await.lost, WAITING, "what waits has not been sent");
     assert!(quiet.hop.proxy.quit().await.success());
+    quiet.hop.collector.left().await;
 
-    let Outcome { stats, lost, repeated, .. } = quiet.compare(stats).await;
-    let waited = stats.hopspan("spans.queued") + stats.hopspan("spans.in_flight");
-    assert!(lost <= waited, "{lost}: {stats}");
-    assert_eq!(repeated, 0, "{stats}");
+    let Arrived { lost, repeated, .. } = quiet.arrived().await;
+    assert_eq!((lost, repeated), (0, 0));
 }
 
 /// What docs/export.md tells operators to do.

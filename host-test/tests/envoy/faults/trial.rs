@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bootstrap::{Direction, Setup};
+use crate::client::{Client, get};
 use crate::collector::Collector;
 use crate::hop::Hop;
 use crate::load::{Latencies, Load};
@@ -27,7 +28,18 @@ pub(crate) struct Trial {
 pub(crate) struct Quiet {
     /// The proxy, its service and its collector.
     pub(crate) hop: Hop,
+    setup: Setup,
     sent: usize,
+}
+
+/// What came of all spans that were made.
+pub(crate) struct Arrived {
+    /// How many spans were made.
+    pub(crate) made: i64,
+    /// How many of them the collector never took.
+    pub(crate) lost: i64,
+    /// How many spans came that had come before.
+    pub(crate) repeated: i64,
 }
 
 /// The end of a [`Trial`]: every span that was made has arrived, or is counted as dropped.
@@ -84,20 +96,13 @@ impl Trial {
     /// Replaces the listener under the traffic, and waits until it has been, and for some traffic
     /// through the new one.
     pub(crate) async fn update(&mut self, change: impl FnOnce(&mut Setup)) {
-        change(&mut self.setup);
-        let updates = |it: &Stats| it.envoy("listener_manager.lds.update_success");
-        let before = updates(&self.hop.proxy.stats().await);
-        self.hop.proxy.update(&self.setup);
-        self.until("an update", |it| updates(it) > before).await;
+        update(&self.hop, &mut self.setup, change).await;
+        self.traffic().await;
     }
 
     /// Waits until nothing is left of the listeners that were replaced or removed.
     pub(crate) async fn drained(&mut self) {
-        let drained = |it: &Stats| {
-            it.envoy("listener_manager.total_filter_chains_draining") == 0
-                && it.envoy("listener_manager.total_listeners_draining") == 0
-        };
-        self.hop.proxy.stats_when("the old listeners gone", drained).await;
+        drained(&self.hop).await;
     }
 
     /// Ends the traffic, waits until nothing is queued or in flight, and compares what was made
@@ -116,7 +121,7 @@ impl Trial {
     ///
     /// When a request failed.
     pub(crate) async fn quiet(self) -> Quiet {
-        let Self { hop, load, calm, .. } = self;
+        let Self { hop, setup, load, calm } = self;
         let hurt = load.lap();
         let sent = load.stop().await;
         println!("before the fault: {calm}\nwith the fault:   {hurt}");
@@ -126,7 +131,7 @@ impl Trial {
             let bound = calm.percentile(percent) * 10 + Duration::from_millis(slack);
             assert!(hurt.percentile(percent) <= bound, "before: {calm}; with the fault: {hurt}");
         }
-        Quiet { hop, sent }
+        Quiet { hop, setup, sent }
     }
 }
 
@@ -134,6 +139,42 @@ impl Quiet {
     /// How many requests there were.
     pub(crate) fn requests(&self) -> i64 {
         i64::try_from(self.sent).unwrap()
+    }
+
+    /// Sends some requests, one after the other.
+    pub(crate) async fn ask(&mut self, count: usize) {
+        let mut client = Client::http1(self.hop.proxy.address()).await;
+        for _ in 0..count {
+            assert_eq!(client.ask(get("/")).await.status, 200);
+        }
+        self.sent += count;
+    }
+
+    /// Waits until all but [`WAITING`] spans were exported.
+    pub(crate) async fn exported(&self) {
+        let whole = self.requests() - WAITING;
+        let exported = |it: &Stats| it.hopspan("spans.exported") == whole;
+        self.hop.proxy.stats_when("whole batches exported", exported).await;
+    }
+
+    /// Replaces the listener, and waits until it has been.
+    pub(crate) async fn update(&mut self, change: impl FnOnce(&mut Setup)) {
+        update(&self.hop, &mut self.setup, change).await;
+    }
+
+    /// Has the control plane say what Envoy rejects.
+    pub(crate) async fn update_in_vain(&self, change: impl FnOnce(&mut Setup)) {
+        let mut setup = self.setup.clone();
+        change(&mut setup);
+        let rejected = |it: &Stats| it.envoy("listener_manager.lds.update_rejected");
+        let before = rejected(&self.hop.proxy.stats().await);
+        self.hop.proxy.update(&setup);
+        self.hop.proxy.stats_when("a rejected update", |it| rejected(it) > before).await;
+    }
+
+    /// Waits until nothing is left of the listeners that were replaced or removed.
+    pub(crate) async fn drained(&self) {
+        drained(&self.hop).await;
     }
 
     /// Waits until nothing is queued or in flight, and compares what was made with what came.
@@ -152,12 +193,21 @@ impl Quiet {
     ///
     /// When a span is neither with the collector nor counted as dropped.
     pub(crate) async fn compare(self, stats: Stats) -> Outcome {
-        let Self { hop, sent } = self;
         assert_eq!(stats.unaccounted_spans(), 0, "{stats}");
-        let seen = hop.upstream.seen(sent).await;
-        assert_eq!(seen.len(), sent);
+        let Arrived { made, lost, repeated } = self.arrived().await;
+        assert_eq!(stats.hopspan("spans.created"), made, "{stats}");
+        let (exported, came) = (stats.hopspan("spans.exported"), made - lost);
+        assert!(exported <= came, "{came} came, {exported} are said to have come:\n{stats}");
+        Outcome { proxy: self.hop.proxy, stats, made, lost, repeated }
+    }
+
+    /// Compares what was made with what has come so far.
+    pub(crate) async fn arrived(&self) -> Arrived {
+        let Self { hop, sent, .. } = self;
+        let seen = hop.upstream.seen(*sent).await;
+        assert_eq!(seen.len(), *sent);
         let made: BTreeSet<_> = seen.iter().map(|it| it.traceparent().parent_id).collect();
-        assert_eq!(made.len(), sent, "each request has a span of its own");
+        assert_eq!(made.len(), *sent, "each request has a span of its own");
         let mut arrived = BTreeMap::new();
         for span in hop.collector.spans_now() {
             *arrived.entry(span.span_id()).or_insert(0) += 1_i64;
@@ -167,13 +217,51 @@ impl Quiet {
 
         let count = |it| i64::try_from(it).unwrap();
         let (made, came) = (count(made.len()), count(arrived.len()));
-        assert_eq!(stats.hopspan("spans.created"), made, "{stats}");
-        let exported = stats.hopspan("spans.exported");
-        assert!(exported <= came, "{came} came, {exported} are said to have come:\n{stats}");
         let repeated = arrived.values().map(|it| it - 1).sum();
         println!("{made} made, {} lost, {repeated} repeated", made - came);
-        Outcome { proxy: hop.proxy, stats, made, lost: made - came, repeated }
+        Arrived { made, lost: made - came, repeated }
     }
+}
+
+/// Spans that wait after [`gathered`]: less than a batch.
+pub(crate) const WAITING: i64 = 7;
+
+const BATCH: usize = 20;
+
+/// The one worker of a proxy has just [`WAITING`] spans, which nothing but an end will send, and a
+/// connection to the collector that is open. All other spans were exported.
+pub(crate) async fn gathered(change: impl FnOnce(&mut Setup)) -> Quiet {
+    let trial = Trial::start(|it| {
+        let batch = json!({ "schedule_delay_ms": 60_000, "max_export_batch_size": BATCH });
+        it.configure("batch", batch);
+        change(it);
+    });
+    let mut quiet = trial.await.quiet().await;
+    // A worker's first request leaves with whatever there is, all others with a whole batch.
+    let size = i64::try_from(BATCH).unwrap();
+    let requests = quiet.requests();
+    let left = |it: &Stats| requests - it.hopspan("spans.exported");
+    let stats = quiet.hop.proxy.stats_when("less than a batch left", |it| left(it) < size).await;
+    let missing = (WAITING - left(&stats)).rem_euclid(size);
+    quiet.ask(usize::try_from(missing).unwrap()).await;
+    quiet.exported().await;
+    quiet
+}
+
+async fn update(hop: &Hop, setup: &mut Setup, change: impl FnOnce(&mut Setup)) {
+    change(setup);
+    let updates = |it: &Stats| it.envoy("listener_manager.lds.update_success");
+    let before = updates(&hop.proxy.stats().await);
+    hop.proxy.update(setup);
+    hop.proxy.stats_when("an update", |it| updates(it) > before).await;
+}
+
+async fn drained(hop: &Hop) {
+    let drained = |it: &Stats| {
+        it.envoy("listener_manager.total_filter_chains_draining") == 0
+            && it.envoy("listener_manager.total_listeners_draining") == 0
+    };
+    hop.proxy.stats_when("the old listeners gone", drained).await;
 }
 
 impl Outcome {
@@ -184,6 +272,27 @@ impl Outcome {
         assert_eq!(self.lost, 0, "{stats}");
         assert_eq!(stats.hopspan("spans.exported"), *made, "{stats}");
         assert_eq!(stats.hopspan_sum("spans.dropped."), 0, "{stats}");
+    }
+
+    /// So many spans were left at the end, and count as lost even if they came after all. All
+    /// others were exported, and nothing was left to anybody.
+    #[track_caller]
+    pub(crate) fn assert_only_shutdown(&self, waited: i64) {
+        let Self { stats, made, lost, .. } = self;
+        assert_eq!(stats.dropped("shutdown"), waited, "{stats}");
+        assert_eq!(stats.hopspan("spans.exported"), made - waited, "{stats}");
+        assert_eq!(stats.hopspan("spans.handed_over"), 0, "{stats}");
+        assert!(*lost <= waited, "{lost} lost:\n{stats}");
+        self.assert_nothing_repeated();
+    }
+
+    /// Nothing is left between one that ended and the next.
+    #[track_caller]
+    pub(crate) fn assert_all_taken_over(&self) {
+        let [given, taken] =
+            ["handed_over", "taken_over"].map(|it| self.stats.hopspan(&format!("spans.{it}")));
+        assert!(given > 0, "{}", self.stats);
+        assert_eq!(given, taken, "{}", self.stats);
     }
 
     /// Each span that came, came once.
