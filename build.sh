@@ -46,6 +46,10 @@ usage: ./build.sh WORD
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
+  bench [VARIANT...]
+                   what tracing costs in a real Envoy, hopspan beside Envoy's own tracers, in one
+                   run on one core: time, latencies, memory, what is exported; ten minutes on a
+                   machine that does nothing else (bench --help: options)
   bench cost       what a request costs in the test host; renews host-test/cost.json
   bench instructions [VARIANT...]
                    instructions a request in a real Envoy under valgrind, beside Envoy's own

@@ -11,7 +11,7 @@ word_bench() {
             valgrind_here
             bench_in_envoy "$@"
             ;;
-        *) usage "bench what? ./build.sh bench cost, or bench instructions" ;;
+        *) bench_in_envoy times "$@" ;;
     esac
 }
 
@@ -30,9 +30,10 @@ bench_in_envoy() {
     rust
     word_wasm
     use_envoy
-    step bench-build "build the benchmark" cargo build --locked --package hopspan-bench
+    step bench-build "build the benchmark" \
+        cargo build --locked --profile measure --package hopspan-bench
     printf '\n'
-    HOPSPAN_WASM=$module "$target/debug/hopspan-bench" --out "$target/bench" "$@"
+    HOPSPAN_WASM=$module "$target/measure/hopspan-bench" --out "$target/bench" "$@"
 }
 
 valgrind_here() {

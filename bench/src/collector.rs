@@ -90,11 +90,6 @@ impl Collector {
             arrived = now;
         }
     }
-
-    /// Forgets what arrived.
-    pub(crate) fn clear(&self) {
-        self.state.arrived.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 impl Received {

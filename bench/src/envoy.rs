@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::bootstrap::{Around, LISTENER, bootstrap};
 use crate::collector::Collector;
+use crate::cores::Cores;
 use crate::upstream;
 use crate::variant::Variant;
 
@@ -25,9 +26,11 @@ pub(crate) struct Place {
     wasm: PathBuf,
     /// Where reports go.
     pub(crate) out: PathBuf,
-    /// Where spans go.
-    pub(crate) collector: Collector,
-    around: Around,
+    upstream: SocketAddr,
+    /// Where connections are refused.
+    refusing: SocketAddr,
+    /// The cores of this run, if there is something to pin.
+    cores: Option<Cores>,
     /// Bound, and not listening: nobody else gets the port.
     _refusing: rustix::fd::OwnedFd,
 }
@@ -38,6 +41,8 @@ pub(crate) struct Envoy {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where its spans go.
+    pub(crate) collector: Collector,
     /// How long it took to be ready.
     pub(crate) started_in: Duration,
 }
@@ -48,21 +53,22 @@ impl Place {
     /// # Errors
     ///
     /// There is no such Envoy or module, or no place for reports.
-    pub(crate) fn new(envoy: &Path, wasm: &Path, out: &Path) -> Result<Self, String> {
+    pub(crate) fn new(
+        envoy: &Path,
+        wasm: &Path,
+        out: &Path,
+        cores: Option<Cores>,
+    ) -> Result<Self, String> {
         let wasm = wasm
             .canonicalize()
             .map_err(|error| format!("{}: {error}: ./build.sh wasm makes it", wasm.display()))?;
         fs::create_dir_all(out.join(RUN)).map_err(|error| format!("{}: {error}", out.display()))?;
         let out = out.canonicalize().map_err(|error| format!("{}: {error}", out.display()))?;
         let fault = |error| format!("a service around the proxy: {error}");
-        let collector = Collector::start().map_err(fault)?;
-        let (refusing, refused) = refusing().map_err(|error| fault(error.into()))?;
-        let around = Around {
-            upstream: upstream::start().map_err(fault)?,
-            collector: collector.address,
-            refusing: refused,
-        };
-        Ok(Self { envoy: envoy.into(), wasm, out, collector, around, _refusing: refusing })
+        let (socket, refusing) = refusing().map_err(|error| fault(error.into()))?;
+        let upstream = upstream::start().map_err(fault)?;
+        let envoy = envoy.into();
+        Ok(Self { envoy, wasm, out, upstream, refusing, cores, _refusing: socket })
     }
 
     /// A file of a proxy that runs.
@@ -76,7 +82,10 @@ impl Place {
     ///
     /// It does not start.
     pub(crate) fn start(&self, variant: &Variant, under: &[String]) -> Result<Envoy, String> {
-        let bootstrap = bootstrap(variant, &self.wasm, self.around);
+        let collector = Collector::start().map_err(|error| format!("a collector: {error}"))?;
+        let (upstream, refusing) = (self.upstream, self.refusing);
+        let around = Around { upstream, collector: collector.address, refusing };
+        let bootstrap = bootstrap(variant, &self.wasm, around);
         let [file, admin, log] = ["json", "admin", "log"].map(|it| self.file(variant, it));
         let told = |error| format!("{}: {error}", file.display());
         fs::write(&file, bootstrap.to_string()).map_err(told)?;
@@ -97,9 +106,12 @@ impl Place {
             .stderr(errors);
         end_with_this_process(&mut command);
         let began = Instant::now();
-        let child =
-            command.spawn().map_err(|error| format!("{}: {error}", self.envoy.display()))?;
-        let mut envoy = Envoy { child, address: self.around.upstream, started_in: Duration::ZERO };
+        let child = match &self.cores {
+            Some(cores) => cores.on_the_proxys(|| command.spawn())?,
+            None => command.spawn(),
+        };
+        let child = child.map_err(|error| format!("{}: {error}", self.envoy.display()))?;
+        let mut envoy = Envoy { child, address: upstream, collector, started_in: Duration::ZERO };
         envoy.address = loop {
             if let Some(address) = listener(&admin) {
                 break address;
@@ -121,6 +133,41 @@ impl Envoy {
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How long its threads have run, in user code and in the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The process has ended, or the kernel does not tell.
+    ///
+    /// Spec: <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>
+    pub(crate) fn cpu(&self) -> Result<Duration, String> {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let fault = |error| format!("{tasks}: {error}");
+        let mut sum = 0;
+        for task in fs::read_dir(&tasks).map_err(fault)? {
+            let text = fs::read_to_string(task.map_err(fault)?.path().join("schedstat"));
+            let text = text.map_err(fault)?;
+            let ran = text.split_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+            sum += ran.ok_or("schedstat is not as it should be")?;
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+
+    /// Resident memory, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// The process has ended.
+    ///
+    /// Spec: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
+    pub(crate) fn resident(&self) -> Result<u64, String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.map_err(|error| format!("Envoy's memory: {error}"))?;
+        let size = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap_or_default();
+        let size = size.trim().trim_end_matches(" kB");
+        size.parse().map_err(|_| "Envoy has ended".to_owned())
     }
 }
 

@@ -38,7 +38,8 @@ struct Row {
 ///
 /// A name is not known, something did not start, or did not export what it should.
 pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
-    let variants = chosen(names)?;
+    let names = if names.is_empty() { MAIN.map(str::to_owned).to_vec() } else { names.to_vec() };
+    let variants = variant::chosen(&names)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut faults = Vec::new();
     println!("{}", heading());
@@ -58,27 +59,8 @@ pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
-/// In the order of the list, which begins with what others are compared with.
-fn chosen(names: &[String]) -> Result<Vec<Variant>, String> {
-    let all = variant::all();
-    if let Some(name) = names.iter().find(|name| !all.iter().any(|it| it.name == **name)) {
-        let known: Vec<_> = all.iter().map(|it| it.name).collect();
-        return Err(format!("there is no variant {name:?}, but: {}", known.join(", ")));
-    }
-    let wanted = |it: &Variant| {
-        it.name == NONE
-            || if names.is_empty() {
-                MAIN.contains(&it.name)
-            } else {
-                names.iter().any(|name| name == it.name)
-            }
-    };
-    Ok(all.into_iter().filter(wanted).collect())
-}
-
 /// The row, still without comparison, and whether what arrived is what should.
 fn measure(place: &Place, variant: &Variant) -> Result<(Row, Result<(), String>), String> {
-    place.collector.clear();
     let out = place.file(variant, "callgrind");
     let envoy = place.start(variant, &callgrind::words(&out))?;
     let mut load = Load::connect(envoy.address, 1, variant.headers)?;
@@ -101,7 +83,7 @@ fn measure(place: &Place, variant: &Variant) -> Result<(Row, Result<(), String>)
         }
     };
     let mut received = Received::default();
-    place.collector.wait_for(variant.spans.expected(requests), &mut received)?;
+    envoy.collector.wait_for(variant.spans.expected(requests), &mut received)?;
     let row = Row {
         variant: variant.name,
         about: variant.about,

@@ -23,6 +23,8 @@ pub(crate) struct Load {
 pub(crate) enum Until {
     /// After so many requests.
     Requests(u64),
+    /// After this time.
+    Passed(Duration),
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl Load {
             let now = Instant::now();
             let over = match until {
                 Until::Requests(count) => sent >= count,
+                Until::Passed(time) => now.duration_since(began) >= time,
             };
             if over && self.idle.len() == self.connections.len() {
                 return Ok(took);

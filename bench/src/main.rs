@@ -1,12 +1,14 @@
 //! What tracing costs in a real Envoy: hopspan's, Envoy's own, and none.
 //!
-//! `hopspan-bench instructions` counts instructions under callgrind, which repeat.
+//! `hopspan-bench times` measures time, side by side in one run; `hopspan-bench instructions` counts
+//! instructions under callgrind, which repeat.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cores;
 mod upstream;
 mod load;
 mod collector;
@@ -15,6 +17,11 @@ mod bootstrap;
 mod envoy;
 mod callgrind;
 mod instructions;
+mod statistics;
+mod noise;
+mod times;
+mod report;
+mod plot;
 
 /// Measures what tracing costs in a real Envoy.
 #[derive(Debug, Parser)]
@@ -35,6 +42,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Time a request takes from a core, side by side, with latencies at a fixed rate.
+    Times(times::Options),
     /// Instructions a request, by callgrind.
     Instructions {
         /// Which; all unless said. "none", which the others are compared with, is always one.
@@ -44,10 +53,14 @@ enum What {
 
 fn main() -> ExitCode {
     let Arguments { what, envoy, wasm, out } = Arguments::parse();
-    let place = || envoy::Place::new(&envoy, &wasm, &out);
+    let place = |cores| envoy::Place::new(&envoy, &wasm, &out, cores);
     let done = match what {
+        What::Times(options) => {
+            let cores = cores::Cores::claim();
+            cores.and_then(|cores| times::run(&place(Some(cores))?, cores, &options))
+        }
         What::Instructions { variants } => {
-            place().and_then(|place| instructions::run(&place, &variants))
+            place(None).and_then(|place| instructions::run(&place, &variants))
         }
     };
     match done {

@@ -18,6 +18,8 @@ pub(crate) struct Variant {
     pub(crate) headers: &'static str,
     /// Spans that arrive for each request.
     pub(crate) spans: Spans,
+    /// How many paths it has seen before anything is measured.
+    pub(crate) learned: u64,
 }
 
 /// Who traces.
@@ -83,11 +85,32 @@ impl Spans {
 /// All of them, the first one without tracing.
 pub(crate) fn all() -> Vec<Variant> {
     let none = Tracing::None;
-    let none = Variant { name: NONE, about: "no tracing", tracing: none, headers: "", spans: NO };
+    let none = Variant {
+        name: NONE,
+        about: "no tracing",
+        tracing: none,
+        headers: "",
+        spans: NO,
+        learned: 0,
+    };
     let mut all = vec![none];
     all.extend(native());
     all.extend(hopspan());
     all
+}
+
+/// Those with these names, or all if none is named, in the order of the list: what others are
+/// compared with comes first, and always.
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Variant>, String> {
+    let mut all = all();
+    if let Some(name) = names.iter().find(|name| !all.iter().any(|it| it.name == **name)) {
+        let known: Vec<_> = all.iter().map(|it| it.name).collect();
+        return Err(format!("there is no variant {name:?}, but: {}", known.join(", ")));
+    }
+    if !names.is_empty() {
+        all.retain(|it| it.name == NONE || names.iter().any(|name| name == it.name));
+    }
+    Ok(all)
 }
 
 /// Envoy's own tracers.
@@ -109,7 +132,7 @@ fn native() -> Vec<Variant> {
     let of = |name, about, provider: &Value, percent, batch| {
         let tracing = Tracing::Native { provider: provider.clone(), percent, batch };
         let spans = if percent < 100.0 { Spans::Share(percent / 100.0) } else { ONE };
-        Variant { name, about, tracing, headers: "", spans }
+        Variant { name, about, tracing, headers: "", spans, learned: 0 }
     };
     let (http, grpc) = (otlp(http), otlp(grpc));
     vec![
@@ -130,11 +153,12 @@ fn hopspan() -> Vec<Variant> {
             configuration[key] = value.clone();
         }
         let tracing = Tracing::Hopspan { direction, configuration };
-        Variant { name, about, tracing, headers, spans }
+        Variant { name, about, tracing, headers, spans, learned: 0 }
     };
     let ratio = |ratio: f64| json!({ "sampling": { "ratio": ratio } });
     let keep = json!({ "sampling": { "keep": { "errors": true } } });
     let down = json!({ "collector": { "cluster": COLLECTOR_DOWN } });
+    let routes = json!({ "routes": { "max": ROUTES } });
     let off = json!({});
     let [inbound, outbound, gateway] = ["INBOUND", "OUTBOUND", "UNSPECIFIED"];
     vec![
@@ -142,6 +166,11 @@ fn hopspan() -> Vec<Variant> {
         of("client", "hopspan, CLIENT span", outbound, off.clone(), "", ONE),
         of("both", "hopspan, SERVER and CLIENT span", gateway, gateway_settings(), "", TWO),
         of("b3", "hopspan, a caller with B3", inbound, off.clone(), B3, ONE),
+        Variant {
+            // The last one is that of the request itself.
+            learned: ROUTES - 1,
+            ..of("routes", "hopspan, 10,000 learned routes", inbound, routes, "", ONE)
+        },
         of("unsampled", "hopspan, not sampled by the caller", inbound, off, UNSAMPLED, NO),
         of("ratio-0", "hopspan, new traces, 0 %", inbound, ratio(0.0), "", NO),
         of("ratio-1", "hopspan, new traces, 1 %", inbound, ratio(0.01), "", Spans::Share(0.01)),
@@ -168,6 +197,7 @@ pub(crate) const NONE: &str = "none";
 /// What hopspan is compared with.
 pub(crate) const NATIVE: &str = "native";
 
+const ROUTES: u64 = 10_000;
 const NO: Spans = Spans::Each(0);
 const ONE: Spans = Spans::Each(1);
 const TWO: Spans = Spans::Each(2);

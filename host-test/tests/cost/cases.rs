@@ -75,10 +75,11 @@ fn parts(stream: &Stream) {
     stream.finish();
 }
 
-/// Ten thousand paths that are words, so that each is a route of its own.
+/// Paths that are words, so that each is a route of its own; the last of ten thousand is that of
+/// the request itself.
 fn learn(proxy: &Proxy) {
     let letter = |number: u16| char::from(b'a' + (number % 26) as u8);
-    for number in 0..10_000_u16 {
+    for number in 0..9_999_u16 {
         let path: String = [number / 676, number / 26, number].map(letter).iter().collect();
         let stream = proxy.worker(0).stream();
         let request = Headers::plain_get(&format!("/{path}")).with("traceparent", SAMPLED);

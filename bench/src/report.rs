@@ -1,0 +1,219 @@
+//! What a run found, as tables and as a plot, and whether it can be believed.
+
+use std::fmt::Write;
+use std::fs;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::envoy::Place;
+use crate::plot;
+use crate::statistics::{Estimate, mean, median, permille};
+use crate::times::Measured;
+use crate::variant::{NATIVE, NONE};
+
+/// All that was found.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// How many slices of each kind a variant had.
+    rounds: usize,
+    /// Requests a second while latencies were measured.
+    rate: f64,
+    /// Why nothing should be concluded; empty on a quiet machine.
+    noise: Vec<String>,
+    /// Spans that should have arrived and did not, or the other way round.
+    faults: Vec<String>,
+    rows: Vec<Row>,
+}
+
+/// What was found of a variant.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    variant: &'static str,
+    /// In words.
+    pub(crate) about: &'static str,
+    /// Microseconds of the proxy's CPU for a request.
+    cpu_us: Estimate,
+    /// More than without tracing.
+    pub(crate) added_us: Estimate,
+    /// What is added, as a share of what the native tracer adds.
+    of_native: Option<Estimate>,
+    /// Requests a second.
+    throughput: f64,
+    /// Latencies at the fixed rate, in microseconds: of slices, the middle one.
+    p50_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+    /// The p99 as a multiple of that without tracing.
+    p99_of_none: Estimate,
+    /// Milliseconds until the proxy was ready.
+    start_ms: f64,
+    /// Memory before the first request and after the last one.
+    resident_mib: [f64; 2],
+    requests: u64,
+    spans: u64,
+    /// Requests to the collector, and bytes in them for each span.
+    exports: u64,
+    bytes_a_span: f64,
+    /// The most attributes of a span.
+    attributes: usize,
+}
+
+/// Writes the reports, prints them, and complains about spans that are missing.
+///
+/// # Errors
+///
+/// Spans are missing, or there are too many, or a report cannot be written.
+pub(crate) fn write(place: &Place, measured: &[Measured], rate: f64) -> Result<(), String> {
+    let report = Report::of(measured, rate);
+    let text = report.markdown();
+    let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
+    let svg = plot::bars("microseconds of CPU that tracing adds to a request", &report.rows);
+    let files = [("times.json", json + "\n"), ("times.md", text.clone()), ("times.svg", svg)];
+    for (name, text) in files {
+        let file = place.out.join(name);
+        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    println!("\n{text}\nwritten to {}: times.md, times.json, times.svg", place.out.display());
+    if report.faults.is_empty() { Ok(()) } else { Err(report.faults.join("; ")) }
+}
+
+impl Report {
+    fn of(measured: &[Measured], rate: f64) -> Self {
+        let rounds = measured.first().map_or(0, |it| it.cpu_us.len());
+        let named = |name| measured.iter().find(|it| it.variant.name == name);
+        let (none, native) = (named(NONE), named(NATIVE));
+        let row = |it| Row::of(it, none.unwrap_or(it), native);
+        let rows: Vec<Row> = measured.iter().map(row).collect();
+        let fault = |it: &Measured| {
+            let judged = it.variant.spans.judge(it.requests, it.received.spans);
+            judged.err().map(|what| format!("{}: {what}", it.variant.name))
+        };
+        let faults = measured.iter().filter_map(fault).collect();
+        Self { rounds, rate, noise: noise(measured, &rows), faults, rows }
+    }
+
+    fn markdown(&self) -> String {
+        let mut text = format!(
+            "{} rounds; intervals are of 95 %; latencies at {:.0} requests a second.\n\n",
+            self.rounds, self.rate
+        );
+        for (title, lines) in [
+            ("Too noisy to conclude:", &self.noise),
+            ("Not exported as it should be:", &self.faults),
+        ] {
+            if !lines.is_empty() {
+                let _ = writeln!(text, "**{title}**\n");
+                let list: Vec<_> = lines.iter().map(|it| format!("- {it}\n")).collect();
+                let _ = writeln!(text, "{}", list.concat());
+            }
+        }
+        text.push_str(
+            "| variant | CPU us | added us | of native | requests/s | p50 us | p99 us | p99.9 us | p99 of none |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        );
+        for it in &self.rows {
+            let _ = writeln!(
+                text,
+                "| {} | {:.1} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {} |",
+                it.about,
+                it.cpu_us.value,
+                interval(&it.added_us, 1),
+                it.of_native.as_ref().map_or_else(|| "-".into(), |it| interval(it, 2)),
+                it.throughput,
+                it.p50_us,
+                it.p99_us,
+                it.p999_us,
+                interval(&it.p99_of_none, 2),
+            );
+        }
+        text.push_str(
+            "\n| variant | requests | spans | attributes | exports | bytes a span | start ms | MiB idle | MiB after |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        );
+        for it in &self.rows {
+            let [idle, after] = it.resident_mib;
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {:.0} | {:.0} | {idle:.1} | {after:.1} |",
+                it.about,
+                it.requests,
+                it.spans,
+                it.attributes,
+                it.exports,
+                it.bytes_a_span,
+                it.start_ms,
+            );
+        }
+        text
+    }
+}
+
+impl Row {
+    fn of(it: &Measured, none: &Measured, native: Option<&Measured>) -> Self {
+        let rounds = it.cpu_us.len();
+        let all: Vec<usize> = (0..rounds).collect();
+        let added =
+            |it: &Measured, places: &[usize]| mean(&it.cpu_us, places) - mean(&none.cpu_us, places);
+        let slices = |it: &Measured, of_1000| {
+            let slices = it.latencies.iter().map(|it| micros(permille(it, of_1000)));
+            slices.collect::<Vec<_>>()
+        };
+        let percentile = |of_1000| median(&slices(it, of_1000), &all);
+        let (p99, p99_none) = (slices(it, 990), slices(none, 990));
+        let p99_of_none = |places: &[usize]| median(&p99, places) / median(&p99_none, places);
+        let received = &it.received;
+        Self {
+            variant: it.variant.name,
+            about: it.variant.about,
+            cpu_us: Estimate::bootstrap(rounds, |places| mean(&it.cpu_us, places)),
+            added_us: Estimate::bootstrap(rounds, |places| added(it, places)),
+            of_native: native.filter(|_| it.variant.name != NONE).map(|native| {
+                Estimate::bootstrap(rounds, |places| added(it, places) / added(native, places))
+            }),
+            throughput: mean(&it.throughput, &all),
+            p50_us: percentile(500),
+            p99_us: percentile(990),
+            p999_us: percentile(999),
+            p99_of_none: Estimate::bootstrap(rounds, p99_of_none),
+            start_ms: it.started_in.as_secs_f64() * 1e3,
+            resident_mib: it.resident.map(|it| it as f64 / 1024.0),
+            requests: it.requests,
+            spans: received.spans,
+            exports: received.requests,
+            bytes_a_span: received.bytes as f64 / received.spans.max(1) as f64,
+            attributes: received.attributes.last().copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// What speaks against the figures.
+fn noise(measured: &[Measured], rows: &[Row]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let slices = || measured.iter().flat_map(|it| &it.others);
+    let others = slices().sum::<f64>() / slices().count().max(1) as f64;
+    if others > OTHERS {
+        lines.push(format!("others took {:.0} % of the proxy's core", others * 100.0));
+    }
+    for it in rows {
+        let (width, cpu) = (it.cpu_us.width(), it.cpu_us.value);
+        if width > SPREAD * cpu {
+            let name = it.variant;
+            lines.push(format!("{name}: {cpu:.1} us of CPU are uncertain by {width:.1} us"));
+        }
+    }
+    lines
+}
+
+fn interval(it: &Estimate, digits: usize) -> String {
+    format!("{:.digits$} ({:.digits$} to {:.digits$})", it.value, it.low, it.high)
+}
+
+fn micros(it: Duration) -> f64 {
+    it.as_secs_f64() * 1e6
+}
+
+/// The share of the core that others may take: what the kernel does for the network is in it.
+const OTHERS: f64 = 0.1;
+/// How wide the interval of a variant's CPU time may be, as a share of it.
+const SPREAD: f64 = 0.05;
