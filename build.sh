@@ -53,7 +53,8 @@ usage: ./build.sh WORD
   bench cost       what a request costs in the test host; renews host-test/cost.json
   bench instructions [VARIANT...]
                    instructions a request in a real Envoy under valgrind, beside Envoy's own
-                   tracer; a minute for each variant
+                   tracer; some of a minute for each variant
+  bench scaling    the same for more headers, larger answers and more routes; memory by workers
   test-versions    the tests in real Envoy, on the oldest and the newest supported one
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are

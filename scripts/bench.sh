@@ -7,10 +7,11 @@ word_bench() {
             (($# == 1)) || usage "bench cost takes no arguments, not \"$2\""
             bench_cost
             ;;
-        instructions)
+        instructions | scaling)
             valgrind_here
             bench_in_envoy "$@"
             ;;
+        times) bench_in_envoy "$@" ;;
         *) bench_in_envoy times "$@" ;;
     esac
 }

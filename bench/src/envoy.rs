@@ -1,4 +1,4 @@
-//! A real Envoy with one worker: its process, its admin interface.
+//! A real Envoy: its process, its admin interface.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -76,12 +76,17 @@ impl Place {
         self.out.join(RUN).join(format!("{}.{what}", variant.name))
     }
 
-    /// Starts an Envoy, `under` another program if that has words.
+    /// Starts an Envoy with so many workers, `under` another program if that has words.
     ///
     /// # Errors
     ///
     /// It does not start.
-    pub(crate) fn start(&self, variant: &Variant, under: &[String]) -> Result<Envoy, String> {
+    pub(crate) fn start(
+        &self,
+        variant: &Variant,
+        workers: u32,
+        under: &[String],
+    ) -> Result<Envoy, String> {
         let collector = Collector::start().map_err(|error| format!("a collector: {error}"))?;
         let (upstream, refusing) = (self.upstream, self.refusing);
         let around = Around { upstream, collector: collector.address, refusing };
@@ -96,7 +101,8 @@ impl Place {
         let mut command = Command::new(words.next().ok_or("no program")?);
         command
             .args(words)
-            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"])
+            .args(["--concurrency", &workers.to_string()])
+            .args(["--disable-hot-restart", "--log-level", "error"])
             .arg("--admin-address-path")
             .arg(&admin)
             .arg("--config-path")

@@ -8,23 +8,23 @@ use serde::Serialize;
 use crate::callgrind::{self, Callgrind};
 use crate::collector::Received;
 use crate::envoy::Place;
-use crate::load::{Load, Until};
+use crate::load::{Load, Until, word};
 use crate::variant::{self, NATIVE, NONE, Variant};
 
 /// What was counted for a variant.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
+pub(crate) struct Row {
     variant: &'static str,
     about: &'static str,
     /// Instructions of user code for each request.
-    instructions: f64,
+    pub(crate) instructions: f64,
     /// More than without tracing.
     added: f64,
     /// What was added, as a share of what the native tracer adds; absent where that was not
     /// measured.
     of_native: Option<f64>,
     /// Whether the last slices were alike.
-    settled: bool,
+    pub(crate) settled: bool,
     /// Requests until then.
     requests: u64,
     /// Spans that arrived, and the most attributes of one.
@@ -60,12 +60,16 @@ pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
 }
 
 /// The row, still without comparison, and whether what arrived is what should.
-fn measure(place: &Place, variant: &Variant) -> Result<(Row, Result<(), String>), String> {
+pub(crate) fn measure(
+    place: &Place,
+    variant: &Variant,
+) -> Result<(Row, Result<(), String>), String> {
     let out = place.file(variant, "callgrind");
-    let envoy = place.start(variant, &callgrind::words(&out))?;
-    let mut load = Load::connect(envoy.address, 1, variant.headers)?;
+    let envoy = place.start(variant, 1, &callgrind::words(&out))?;
+    let mut load = Load::connect(envoy.address, 1, &variant.headers)?;
+    load.ask_for(Until::Requests(variant.learned), None, word)?;
     load.ask(Until::Requests(WARM), None)?;
-    let mut requests = WARM;
+    let mut requests = variant.learned + WARM;
     let mut callgrind = Callgrind::of(envoy.pid(), &out);
     callgrind.begin()?;
     let mut slices = Vec::new();
@@ -78,7 +82,7 @@ fn measure(place: &Place, variant: &Variant) -> Result<(Row, Result<(), String>)
         let last = slices.rchunks(ALIKE).next().unwrap_or_default();
         let mean = last.iter().sum::<f64>() / last.len() as f64;
         let settled = last.len() == ALIKE && last.iter().all(|it| (it / mean - 1.0).abs() < EQUAL);
-        if settled || requests >= MOST {
+        if settled || slices.len() >= MOST {
             break (mean, settled);
         }
     };
@@ -123,7 +127,7 @@ fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
     }
     println!("\nwritten to {}: instructions.md, instructions.json", place.out.display());
     if rows.iter().any(|it| !it.settled) {
-        println!("? is a figure that still changed after {MOST} requests");
+        println!("? is a figure that still changed after {MOST} slices of {SLICE} requests");
     }
     Ok(())
 }
@@ -166,5 +170,5 @@ const SLICE: u64 = 500;
 const ALIKE: usize = 3;
 /// By so much of their mean they may be off it.
 const EQUAL: f64 = 0.003;
-/// Requests after which it is given up.
-const MOST: u64 = 15_000;
+/// Slices after which it is given up.
+const MOST: usize = 25;

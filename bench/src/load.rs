@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::upstream::BODY;
-
 /// Connections to a proxy.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -141,16 +139,32 @@ impl Connection {
             return Err("the proxy closed a connection".into());
         }
         self.answer.extend_from_slice(buffer.get(..read).unwrap_or_default());
-        let Some(head) = self.answer.strip_suffix(BODY.as_bytes()) else { return Ok(None) };
-        if !head.ends_with(b"\r\n\r\n") {
+        let Some(whole) = length(&self.answer) else { return Ok(None) };
+        if self.answer.len() < whole {
             return Ok(None);
         }
-        if !head.starts_with(b"HTTP/1.1 200 ") {
-            return Err(format!("an answer that is not 200: {}", head.escape_ascii()));
+        if !self.answer.starts_with(b"HTTP/1.1 200 ") {
+            return Err(format!("an answer that is not 200: {}", self.answer.escape_ascii()));
         }
         self.answer.clear();
         Ok(self.due.take())
     }
+}
+
+/// How long an answer will be in all, when its head is there.
+fn length(answer: &[u8]) -> Option<usize> {
+    let head = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
+    let lines = answer.get(..head)?.split(|it| *it == b'\n');
+    let mut lengths = lines.filter_map(|it| it.strip_prefix(b"content-length: "));
+    let length = str::from_utf8(lengths.next()?).ok()?.trim_end().parse::<usize>().ok()?;
+    Some(head + 4 + length)
+}
+
+/// The path of a route of its own, by a number below 17,576: it is a word.
+pub(crate) fn word(number: u64) -> String {
+    let letter = |number: u64| char::from(b'a' + (number % 26) as u8);
+    let word: String = [number / 676, number / 26, number].map(letter).iter().collect();
+    format!("/{word}")
 }
 
 /// With the id, and with method, path and scheme, the proxy has eleven.
@@ -164,3 +178,15 @@ const HEADERS: &str = "host: shop.example:8080\r\n\
 const PATH: &str = "/cart/1?x=1";
 /// How long an answer may take. Under callgrind, the first one takes long.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_length_of_an_answer_is_known_from_its_head() {
+    for (why, answer, want) in [
+        ("whole", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: a\r\n\r\nok", Some(51)),
+        ("the last line", "HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n", Some(240)),
+        ("not yet", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", None),
+        ("none", "HTTP/1.1 200 OK\r\n\r\n", None),
+    ] {
+        assert_eq!(length(answer.as_bytes()), want, "{why}");
+    }
+}

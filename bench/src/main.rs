@@ -17,6 +17,7 @@ mod bootstrap;
 mod envoy;
 mod callgrind;
 mod instructions;
+mod scaling;
 mod statistics;
 mod noise;
 mod times;
@@ -44,6 +45,9 @@ struct Arguments {
 enum What {
     /// Time a request takes from a core, side by side, with latencies at a fixed rate.
     Times(times::Options),
+    /// Instructions a request, by callgrind, for more headers, larger bodies, more routes; memory for
+    /// more workers.
+    Scaling,
     /// Instructions a request, by callgrind.
     Instructions {
         /// Which; all unless said. "none", which the others are compared with, is always one.
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
             let cores = cores::Cores::claim();
             cores.and_then(|cores| times::run(&place(Some(cores))?, cores, &options))
         }
+        What::Scaling => place(None).and_then(|place| scaling::run(&place)),
         What::Instructions { variants } => {
             place(None).and_then(|place| instructions::run(&place, &variants))
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::collector::Received;
 use crate::cores::Cores;
 use crate::envoy::{Envoy, Place};
-use crate::load::{Load, Until};
+use crate::load::{Load, Until, word};
 use crate::noise::Busy;
 use crate::report;
 use crate::variant::{self, NONE, Variant};
@@ -107,11 +107,11 @@ fn turns(
 
 impl Contender {
     fn start(place: &Place, variant: Variant, connections: u16) -> Result<Self, String> {
-        let envoy = place.start(&variant, &[])?;
+        let envoy = place.start(&variant, 1, &[])?;
         let resident = [envoy.resident()?; 2];
-        let mut load = Load::connect(envoy.address, connections.into(), variant.headers)?;
+        let mut load = Load::connect(envoy.address, connections.into(), &variant.headers)?;
         let learned = Until::Requests(variant.learned);
-        let mut requests = load.ask_for(learned, None, path)?.len();
+        let mut requests = load.ask_for(learned, None, word)?.len();
         requests += load.ask(Until::Requests(WARM), None)?.len();
         let measured = Measured {
             variant,
@@ -163,13 +163,6 @@ impl Contender {
         *last = envoy.resident()?;
         Ok(measured)
     }
-}
-
-/// A path that is a word, and so a route of its own.
-fn path(number: u64) -> String {
-    let letter = |number: u64| char::from(b'a' + (number % 26) as u8);
-    let word: String = [number / 676, number / 26, number].map(letter).iter().collect();
-    format!("/{word}")
 }
 
 /// Requests before anything is measured: V8 compiles twice.

@@ -1,4 +1,4 @@
-//! A service that costs little: every request gets the same few bytes.
+//! A service that costs little: a request gets two bytes, or as many as it asks for.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// The body that every request gets.
-pub(crate) const BODY: &str = "ok";
+/// The header that says how many bytes the body shall have.
+pub(crate) const BYTES: &str = "x-bytes";
 
 /// Starts it, for as long as this process lives.
 pub(crate) fn start() -> io::Result<SocketAddr> {
@@ -20,10 +20,6 @@ pub(crate) fn start() -> io::Result<SocketAddr> {
 
 /// One thread for all: a connection each would be a switch of threads for every request.
 fn serve(listener: &TcpListener) {
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    );
     let mut connections: Vec<Connection> = Vec::new();
     loop {
         let mut waiting = vec![PollFd::new(listener, PollFlags::IN)];
@@ -33,8 +29,7 @@ fn serve(listener: &TcpListener) {
         }
         let ready: Vec<bool> = waiting.iter().map(|it| !it.revents().is_empty()).collect();
         let mut others = ready.iter().skip(1);
-        connections
-            .retain_mut(|it| others.next() != Some(&true) || it.turn(answer.as_bytes()).is_ok());
+        connections.retain_mut(|it| others.next() != Some(&true) || it.turn().is_ok());
         while let Ok((stream, _)) = listener.accept() {
             if stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).is_ok() {
                 connections.push(Connection { stream, request: Vec::new() });
@@ -50,7 +45,7 @@ struct Connection {
 
 impl Connection {
     /// Reads what is there, and answers if that is all of a request, which has no body.
-    fn turn(&mut self, answer: &[u8]) -> io::Result<()> {
+    fn turn(&mut self) -> io::Result<()> {
         let mut buffer = [0; 8192];
         match self.stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -59,9 +54,44 @@ impl Connection {
             Err(error) => return Err(error),
         }
         if self.request.ends_with(b"\r\n\r\n") {
+            let bytes = bytes(&self.request).unwrap_or(2);
             self.request.clear();
-            self.stream.write_all(answer)?;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+            let answer = [head.as_bytes(), &vec![b'o'; bytes]].concat();
+            self.write(&answer)?;
         }
         Ok(())
+    }
+
+    /// Large answers take more than the kernel has room for.
+    fn write(&mut self, mut answer: &[u8]) -> io::Result<()> {
+        while !answer.is_empty() {
+            match self.stream.write(answer) {
+                Ok(written) => answer = answer.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.stream, PollFlags::OUT)], None)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`BYTES`] says.
+fn bytes(request: &[u8]) -> Option<usize> {
+    let name = format!("\n{BYTES}: ");
+    let place = request.windows(name.len()).position(|it| it == name.as_bytes())?;
+    let value = request.get(place + name.len()..)?.split(|it| *it == b'\r').next()?;
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[test]
+fn a_request_says_how_much_it_wants() {
+    for (why, request, want) in [
+        ("said", "GET / HTTP/1.1\r\nhost: a\r\nx-bytes: 4096\r\n\r\n", Some(4096)),
+        ("not said", "GET /x-bytes HTTP/1.1\r\nhost: a\r\n\r\n", None),
+    ] {
+        assert_eq!(bytes(request.as_bytes()), want, "{why}");
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Variant {
     /// Who traces.
     pub(crate) tracing: Tracing,
     /// Lines that each request has besides the usual ones.
-    pub(crate) headers: &'static str,
+    pub(crate) headers: String,
     /// Spans that arrive for each request.
     pub(crate) spans: Spans,
     /// How many paths it has seen before anything is measured.
@@ -89,7 +89,7 @@ pub(crate) fn all() -> Vec<Variant> {
         name: NONE,
         about: "no tracing",
         tracing: none,
-        headers: "",
+        headers: String::new(),
         spans: NO,
         learned: 0,
     };
@@ -132,7 +132,7 @@ fn native() -> Vec<Variant> {
     let of = |name, about, provider: &Value, percent, batch| {
         let tracing = Tracing::Native { provider: provider.clone(), percent, batch };
         let spans = if percent < 100.0 { Spans::Share(percent / 100.0) } else { ONE };
-        Variant { name, about, tracing, headers: "", spans, learned: 0 }
+        Variant { name, about, tracing, headers: String::new(), spans, learned: 0 }
     };
     let (http, grpc) = (otlp(http), otlp(grpc));
     vec![
@@ -147,18 +147,22 @@ fn native() -> Vec<Variant> {
 
 /// hopspan, in all ways that cost something else.
 fn hopspan() -> Vec<Variant> {
-    let of = |name, about, direction, more: Value, headers, spans| {
+    let of = |name, about, direction, more: Value, headers: &str, spans| {
         let mut configuration = json!({ "collector": { "cluster": COLLECTOR } });
         for (key, value) in more.as_object().into_iter().flatten() {
             configuration[key] = value.clone();
         }
         let tracing = Tracing::Hopspan { direction, configuration };
-        Variant { name, about, tracing, headers, spans, learned: 0 }
+        Variant { name, about, tracing, headers: headers.to_owned(), spans, learned: 0 }
     };
     let ratio = |ratio: f64| json!({ "sampling": { "ratio": ratio } });
     let keep = json!({ "sampling": { "keep": { "errors": true } } });
     let down = json!({ "collector": { "cluster": COLLECTOR_DOWN } });
     let routes = json!({ "routes": { "max": ROUTES } });
+    let full = json!({
+        "collector": { "cluster": COLLECTOR_DOWN },
+        "batch": { "max_queue_size": 512 },
+    });
     let off = json!({});
     let [inbound, outbound, gateway] = ["INBOUND", "OUTBOUND", "UNSPECIFIED"];
     vec![
@@ -176,6 +180,7 @@ fn hopspan() -> Vec<Variant> {
         of("ratio-1", "hopspan, new traces, 1 %", inbound, ratio(0.01), "", Spans::Share(0.01)),
         of("keep", "hopspan, 0 %, errors kept", inbound, keep, UNSAMPLED, NO),
         of("down", "hopspan, collector down", inbound, down, "", NO),
+        of("full", "hopspan, queue full", inbound, full, "", NO),
     ]
 }
 
