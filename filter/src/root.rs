@@ -11,7 +11,7 @@ use hopspan_core::id::Generator;
 use hopspan_core::request::Headers;
 use hopspan_core::stats::Stat;
 use hopspan_core::time::Monotonic;
-use hopspan_core::tracer::Tracer;
+use hopspan_core::tracer::{DRAIN, Tracer};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -32,14 +32,12 @@ pub(crate) struct Root {
     calls: Vec<(u32, CallId)>,
     /// The period that the host was told, in milliseconds.
     period: u32,
-    /// Since when the host waits for us to be done, if it does.
-    host_waits: Option<Monotonic>,
+    /// Whether the host waits for us to be done.
+    host_waits: bool,
 }
 
 /// More callouts than are ever in flight: a host that never answers fills no memory.
 const MAX_CALLS: usize = 256;
-/// How long the host is kept waiting for answers.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// More than a queue of others' requests holds, as a rule: what a tick takes of it.
 const MAX_TAKEN: usize = 64;
 /// More than a queue of others' requests ever holds: what an end without a successor takes of it.
@@ -62,7 +60,7 @@ impl Root {
             metrics,
             calls: Vec::new(),
             period: 0,
-            host_waits: None,
+            host_waits: false,
         }
     }
 
@@ -150,11 +148,11 @@ impl Root {
         let now = host::monotonic();
         self.tracer.drain(now);
         self.send(ids);
-        self.host_waits = (!self.is_over(now)).then_some(now);
-        if self.host_waits() {
-            self.wake_after(LAST_ANSWERS.min(self.tracer.config().batch.schedule_delay));
+        self.host_waits = !self.is_over(now);
+        if self.host_waits {
+            self.wake_after(DRAIN.min(self.tracer.config().batch.schedule_delay));
         }
-        !self.host_waits()
+        !self.host_waits
     }
 
     /// The configuration ends, its VM with it, and nobody comes after: what may be sent is
@@ -195,18 +193,18 @@ impl Root {
 
     /// Whether the host waits for this to be over.
     pub(crate) fn host_waits(&self) -> bool {
-        self.host_waits.is_some()
+        self.host_waits
     }
 
     /// Whether a configuration that has ended has done what it can.
     pub(crate) fn is_over(&self, now: Monotonic) -> bool {
-        let is_late = self.host_waits.is_some_and(|since| now.since(since) >= LAST_ANSWERS);
-        self.tracer.is_drained(now) && (is_late || self.calls.is_empty())
+        // Calls whose spans have been given up are still under way.
+        self.tracer.is_overdue(now) || (self.tracer.is_drained(now) && self.calls.is_empty())
     }
 
     /// Tells the host that waits that it need not.
     pub(crate) fn done(&mut self) {
-        self.host_waits = None;
+        self.host_waits = false;
         // The host may have given up waiting, which it then says here.
         let _ = host::done();
     }

@@ -45,6 +45,7 @@ use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
 use crate::trust::Action;
+pub use exporting::DRAIN;
 use std::rc::Rc;
 
 /// What a request's headers led to.

@@ -9,7 +9,7 @@ use crate::time::{Monotonic, Now};
 use std::time::Duration;
 
 /// How long an ended configuration waits for its last answers.
-const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN: Duration = Duration::from_secs(5);
 
 impl Tracer {
     /// Time has passed. Returns how long until this must be called again; a call before
@@ -68,9 +68,13 @@ impl Tracer {
 
     /// Whether the configuration has ended, and has done what it can.
     pub fn is_drained(&self, now: Monotonic) -> bool {
-        self.draining.is_some_and(|since| {
-            now.since(since) >= DRAIN || self.exporter.as_ref().is_none_or(Exporter::is_drained)
-        })
+        let is_done = self.exporter.as_ref().is_none_or(Exporter::is_drained);
+        self.is_overdue(now) || (self.is_draining() && is_done)
+    }
+
+    /// Whether the configuration has ended so long ago that nothing is worth waiting for.
+    pub fn is_overdue(&self, now: Monotonic) -> bool {
+        self.draining.is_some_and(|since| now.since(since) >= DRAIN)
     }
 
     /// Gives away everything that is left, in flight included: to `give`, for whoever comes
