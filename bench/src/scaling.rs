@@ -112,7 +112,7 @@ fn variants(names: &[&str]) -> Result<Vec<Variant>, String> {
 
 fn told(line: Line) -> Line {
     let costs: String = line.costs.iter().map(|it| format!("{it:>10.0}")).collect();
-    println!("{:<38}{costs}", line.about);
+    println!("{:<52}{costs}", line.about);
     line
 }
 
