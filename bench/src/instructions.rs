@@ -5,11 +5,14 @@ use std::fs;
 
 use serde::Serialize;
 
+use crate::budget;
 use crate::callgrind::{self, Callgrind};
 use crate::collector::Received;
 use crate::envoy::Place;
 use crate::load::{Load, Until, word};
-use crate::variant::{self, NATIVE, NONE, Variant};
+use crate::statistics::Estimate;
+use crate::variant::{self, NATIVE, NATIVE_1, NONE, Variant};
+use crate::verdict::Verdict;
 
 /// What was counted for a variant.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +28,8 @@ pub(crate) struct Row {
     of_native: Option<f64>,
     /// Whether the last slices were alike.
     pub(crate) settled: bool,
+    /// What the budget says to what was added, if there is one.
+    budget: Option<Verdict>,
     /// Requests until then.
     requests: u64,
     /// Spans that arrived, and the most attributes of one.
@@ -51,6 +56,8 @@ pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
             Some(native) => Some(row.added / native.added),
             None => (variant.name == NATIVE).then_some(1.0),
         };
+        row.budget = budget::instructions(variant.name)
+            .map(|most| Verdict::of(&Estimate::exact(row.added), most, !row.settled));
         println!("{}", line(&row));
         faults.extend(fault.err().map(|it| format!("{}: {it}", variant.name)));
         rows.push(row);
@@ -95,6 +102,7 @@ pub(crate) fn measure(
         added: 0.0,
         of_native: None,
         settled,
+        budget: None,
         requests,
         spans: received.spans,
         attributes: received.attributes.last().copied().unwrap_or_default(),
@@ -104,18 +112,19 @@ pub(crate) fn measure(
 
 fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
     let mut table = String::from(
-        "| variant | instructions a request | added | of native | spans | attributes |\n\
-         |---|---:|---:|---:|---:|---:|\n",
+        "| variant | instructions a request | added | of native | budget | spans | attributes |\n\
+         |---|---:|---:|---:|---|---:|---:|\n",
     );
     for it in rows {
         let _ = writeln!(
             table,
-            "| {} | {:.0}{} | {:.0} | {} | {} | {} |",
+            "| {} | {:.0}{} | {:.0} | {} | {} | {} | {} |",
             it.about,
             it.instructions,
             unsettled(it),
             it.added,
             of_native(it),
+            of_budget(it),
             it.spans,
             it.attributes,
         );
@@ -134,14 +143,21 @@ fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
 
 fn heading() -> String {
     format!(
-        "{:<52}{:>12}{:>10}{:>11}{:>10}{:>8}{:>12}",
-        "instructions a request", "all", "added", "of native", "requests", "spans", "attributes"
+        "{:<52}{:>12}{:>10}{:>11}{:>10}{:>8}{:>12}  {}",
+        "instructions a request",
+        "all",
+        "added",
+        "of native",
+        "requests",
+        "spans",
+        "attributes",
+        "budget",
     )
 }
 
 fn line(it: &Row) -> String {
     format!(
-        "{:<52}{:>12}{:>10.0}{:>11}{:>10}{:>8}{:>12}",
+        "{:<52}{:>12}{:>10.0}{:>11}{:>10}{:>8}{:>12}  {}",
         it.about,
         format!("{:.0}{}", it.instructions, unsettled(it)),
         it.added,
@@ -149,6 +165,7 @@ fn line(it: &Row) -> String {
         it.requests,
         it.spans,
         it.attributes,
+        of_budget(it),
     )
 }
 
@@ -160,8 +177,15 @@ fn of_native(row: &Row) -> String {
     row.of_native.map_or_else(|| "-".into(), |it| format!("{it:.2}"))
 }
 
+/// "over by 500 (90000)"
+fn of_budget(row: &Row) -> String {
+    let most = budget::instructions(row.variant);
+    let (Some(verdict), Some(most)) = (row.budget, most) else { return "-".into() };
+    format!("{verdict:.0} ({most:.0})")
+}
+
 /// Those that are measured unless others are named: each takes about a minute.
-const MAIN: [&str; 7] = [NATIVE, "native-1", "server", "minimal", "unsampled", "ratio-0", "keep"];
+const MAIN: [&str; 7] = [NATIVE, NATIVE_1, "server", "minimal", "unsampled", "ratio-0", "keep"];
 /// Requests before anything is counted.
 const WARM: u64 = 1500;
 /// Requests of a slice.

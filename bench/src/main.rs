@@ -21,6 +21,9 @@ mod scaling;
 mod statistics;
 mod noise;
 mod times;
+mod doubts;
+mod verdict;
+mod budget;
 mod report;
 mod plot;
 

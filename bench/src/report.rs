@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::budget::{self, Judged};
+use crate::doubts::Doubts;
 use crate::envoy::Place;
 use crate::plot;
-use crate::statistics::{Estimate, mean, median, permille};
+use crate::statistics::{Estimate, interval, mean, median};
 use crate::times::Measured;
 use crate::variant::{NATIVE, NONE};
 
@@ -24,6 +25,7 @@ struct Report {
     /// Spans that should have arrived and did not, or the other way round.
     faults: Vec<String>,
     rows: Vec<Row>,
+    budgets: Vec<Judged>,
 }
 
 /// What was found of a variant.
@@ -90,7 +92,9 @@ impl Report {
             judged.err().map(|what| format!("{}: {what}", it.variant.name))
         };
         let faults = measured.iter().filter_map(fault).collect();
-        Self { rounds, rate, noise: noise(measured, &rows), faults, rows }
+        let doubts = Doubts::of(measured);
+        let budgets = Judged::all(measured, &doubts);
+        Self { rounds, rate, noise: doubts.lines(), faults, rows, budgets }
     }
 
     fn markdown(&self) -> String {
@@ -127,6 +131,10 @@ impl Report {
                 interval(&it.p99_of_none, 2),
             );
         }
+        if !self.budgets.is_empty() {
+            let lines: Vec<_> = self.budgets.iter().map(|it| it.line() + "\n").collect();
+            let _ = write!(text, "\n{}\n{}", budget::HEAD, lines.concat());
+        }
         text.push_str(
             "\n| variant | requests | spans | attributes | exports | bytes a span | start ms | MiB idle | MiB after |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -155,12 +163,8 @@ impl Row {
         let all: Vec<usize> = (0..rounds).collect();
         let added =
             |it: &Measured, places: &[usize]| mean(&it.cpu_us, places) - mean(&none.cpu_us, places);
-        let slices = |it: &Measured, of_1000| {
-            let slices = it.latencies.iter().map(|it| micros(permille(it, of_1000)));
-            slices.collect::<Vec<_>>()
-        };
-        let percentile = |of_1000| median(&slices(it, of_1000), &all);
-        let (p99, p99_none) = (slices(it, 990), slices(none, 990));
+        let percentile = |of_1000| median(&it.latencies_us(of_1000), &all);
+        let (p99, p99_none) = (it.latencies_us(990), none.latencies_us(990));
         let p99_of_none = |places: &[usize]| median(&p99, places) / median(&p99_none, places);
         let received = &it.received;
         Self {
@@ -186,34 +190,3 @@ impl Row {
         }
     }
 }
-
-/// What speaks against the figures.
-fn noise(measured: &[Measured], rows: &[Row]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let slices = || measured.iter().flat_map(|it| &it.others);
-    let others = slices().sum::<f64>() / slices().count().max(1) as f64;
-    if others > OTHERS {
-        lines.push(format!("others took {:.0} % of the proxy's core", others * 100.0));
-    }
-    for it in rows {
-        let (width, cpu) = (it.cpu_us.width(), it.cpu_us.value);
-        if width > SPREAD * cpu {
-            let name = it.variant;
-            lines.push(format!("{name}: {cpu:.1} us of CPU are uncertain by {width:.1} us"));
-        }
-    }
-    lines
-}
-
-fn interval(it: &Estimate, digits: usize) -> String {
-    format!("{:.digits$} ({:.digits$} to {:.digits$})", it.value, it.low, it.high)
-}
-
-fn micros(it: Duration) -> f64 {
-    it.as_secs_f64() * 1e6
-}
-
-/// The share of the core that others may take: what the kernel does for the network is in it.
-const OTHERS: f64 = 0.1;
-/// How wide the interval of a variant's CPU time may be, as a share of it.
-const SPREAD: f64 = 0.05;

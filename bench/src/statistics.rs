@@ -39,10 +39,20 @@ impl Estimate {
         Self { value, low, high }
     }
 
+    /// A figure that is what it is.
+    pub(crate) fn exact(value: f64) -> Self {
+        Self { value, low: value, high: value }
+    }
+
     /// How far the ends are apart.
     pub(crate) fn width(&self) -> f64 {
         self.high - self.low
     }
+}
+
+/// The figure and the ends of its interval, with so many digits behind the point.
+pub(crate) fn interval(it: &Estimate, digits: usize) -> String {
+    format!("{:.digits$} ({:.digits$} to {:.digits$})", it.value, it.low, it.high)
 }
 
 /// The mean of the values in these places.

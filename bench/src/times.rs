@@ -11,6 +11,7 @@ use crate::envoy::{Envoy, Place};
 use crate::load::{Load, Until, word};
 use crate::noise::Busy;
 use crate::report;
+use crate::statistics::permille;
 use crate::variant::{self, NONE, Variant};
 
 /// How long it takes, and of what.
@@ -53,6 +54,31 @@ pub(crate) struct Measured {
     pub(crate) requests: u64,
     /// What came to its collector.
     pub(crate) received: Received,
+}
+
+impl Measured {
+    /// What so many of 1000 requests did not exceed at the fixed rate, in microseconds, by round.
+    pub(crate) fn latencies_us(&self, of_1000: usize) -> Vec<f64> {
+        let micros = |it: &Vec<Duration>| permille(it, of_1000).as_secs_f64() * 1e6;
+        self.latencies.iter().map(micros).collect()
+    }
+
+    /// One with a slice for each of these microseconds of CPU, in which all latencies were alike.
+    #[cfg(test)]
+    pub(crate) fn of_slices(name: &'static str, cpu_us: &[f64], latency_us: u64) -> Self {
+        let variant = variant::all().into_iter().find(|it| it.name == name).unwrap();
+        Self {
+            variant,
+            cpu_us: cpu_us.to_vec(),
+            throughput: vec![1000.0; cpu_us.len()],
+            others: vec![0.0; cpu_us.len()],
+            latencies: vec![vec![Duration::from_micros(latency_us); 100]; cpu_us.len()],
+            started_in: Duration::ZERO,
+            resident: [0; 2],
+            requests: 0,
+            received: Received::default(),
+        }
+    }
 }
 
 /// A variant while it is measured.

@@ -117,6 +117,8 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Variant>, String> {
 pub(crate) const NONE: &str = "none";
 /// What hopspan is compared with.
 pub(crate) const NATIVE: &str = "native";
+/// The same, for what is not sampled.
+pub(crate) const NATIVE_1: &str = "native-1";
 
 const NO: Spans = Spans::Each(0);
 const ONE: Spans = Spans::Each(1);

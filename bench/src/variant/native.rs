@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NATIVE, ONE, Spans, Tracing, Variant};
+use super::{NATIVE, NATIVE_1, ONE, Spans, Tracing, Variant};
 use crate::bootstrap::{COLLECTOR, COLLECTOR_HTTP2};
 use crate::collector::ZIPKIN;
 
@@ -31,7 +31,7 @@ pub(super) fn all() -> Vec<Variant> {
     vec![
         of(NATIVE, "native OpenTelemetry, OTLP/HTTP, 100 %", &http, 100.0, None),
         of("native-512", "the same in batches of 512", &http, 100.0, Some(512)),
-        of("native-1", "the same, 1 %", &http, 1.0, None),
+        of(NATIVE_1, "the same, 1 %", &http, 1.0, None),
         of("native-grpc", "native OpenTelemetry, OTLP/gRPC, 100 %", &grpc, 100.0, None),
         of("native-grpc-1", "the same, 1 %", &grpc, 1.0, None),
         of("zipkin", "native Zipkin, 100 %", &zipkin, 100.0, None),
