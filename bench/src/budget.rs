@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::contender::Measured;
 use crate::doubts::Doubts;
 use crate::statistics::{Estimate, interval, mean, median};
-use crate::times::Measured;
 use crate::variant::{NATIVE, NATIVE_1, NONE};
 use crate::verdict::Verdict;
 

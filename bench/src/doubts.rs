@@ -1,7 +1,7 @@
 //! What speaks against the figures of a run.
 
+use crate::contender::Measured;
 use crate::statistics::{Estimate, mean};
-use crate::times::Measured;
 
 /// Reasons to conclude nothing; none on a quiet machine.
 #[derive(Clone, Debug, Default)]

@@ -73,7 +73,7 @@ pub(crate) fn measure(
 ) -> Result<(Row, Result<(), String>), String> {
     let out = place.file(variant, "callgrind");
     let envoy = place.start(variant, 1, &callgrind::words(&out))?;
-    let mut load = Load::connect(envoy.address, 1, &variant.headers)?;
+    let mut load = Load::connect(envoy.address, 1, variant)?;
     load.ask_for(Until::Requests(variant.learned), None, word)?;
     load.ask(Until::Requests(WARM), None)?;
     let mut requests = variant.learned + WARM;

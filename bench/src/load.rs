@@ -1,11 +1,14 @@
 //! Requests over connections that stay, from one thread: as many as go through, or so many a second.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::message::{length, write};
+use crate::variant::Variant;
 
 /// Connections to a proxy.
 #[derive(Debug)]
@@ -13,7 +16,9 @@ pub(crate) struct Load {
     connections: Vec<Connection>,
     /// Those without a request under way.
     idle: VecDeque<usize>,
+    method: &'static str,
     headers: String,
+    body: Vec<u8>,
 }
 
 /// When to stop.
@@ -34,8 +39,8 @@ struct Connection {
 }
 
 impl Load {
-    /// Connects. `headers` are lines that each request has besides the usual ones.
-    pub(crate) fn connect(to: SocketAddr, count: usize, headers: &str) -> Result<Self, String> {
+    /// Connects, to ask as a variant wants it.
+    pub(crate) fn connect(to: SocketAddr, count: usize, variant: &Variant) -> Result<Self, String> {
         let connect = || {
             let stream = TcpStream::connect(to)?;
             stream.set_nodelay(true)?;
@@ -44,8 +49,13 @@ impl Load {
         };
         let connections: Result<Vec<_>, std::io::Error> = (0..count).map(|_| connect()).collect();
         let connections = connections.map_err(|error| format!("connecting to {to}: {error}"))?;
-        let headers = format!("{HEADERS}{headers}\r\n");
-        Ok(Self { connections, idle: (0..count).collect(), headers })
+        let (method, length) = match variant.body {
+            None => ("GET", String::new()),
+            Some(bytes) => ("POST", format!("content-length: {bytes}\r\n")),
+        };
+        let headers = format!("{HEADERS}{}{length}\r\n", variant.headers);
+        let body = vec![b'i'; variant.body.unwrap_or_default()];
+        Ok(Self { connections, idle: (0..count).collect(), method, headers, body })
     }
 
     /// Asks for [`PATH`]. `rate` is requests a second; without one, each connection asks again
@@ -92,13 +102,14 @@ impl Load {
     fn send(&mut self, free: usize, due: Instant, path: &str, number: u64) -> Result<(), String> {
         // Envoy's own tracers decide by the first eight digits of the id: each has its turn.
         let id = number.wrapping_mul(0x9e37_79b1) as u32;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nx-request-id: {id:08x}-1111-4a3b-9f3e-1234567890ab\r\n{}",
-            self.headers
+        let head = format!(
+            "{} {path} HTTP/1.1\r\nx-request-id: {id:08x}-1111-4a3b-9f3e-1234567890ab\r\n{}",
+            self.method, self.headers
         );
         let connection = self.connections.get_mut(free).ok_or("no such connection")?;
         connection.due = Some(due);
-        connection.stream.write_all(request.as_bytes()).map_err(|error| format!("send: {error}"))
+        let request = [head.as_bytes(), &self.body].concat();
+        write(&connection.stream, &request).map_err(|error| format!("send: {error}"))
     }
 
     /// Waits for answers, or for `pause` to pass.
@@ -151,15 +162,6 @@ impl Connection {
     }
 }
 
-/// How long an answer will be in all, when its head is there.
-fn length(answer: &[u8]) -> Option<usize> {
-    let head = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
-    let lines = answer.get(..head)?.split(|it| *it == b'\n');
-    let mut lengths = lines.filter_map(|it| it.strip_prefix(b"content-length: "));
-    let length = str::from_utf8(lengths.next()?).ok()?.trim_end().parse::<usize>().ok()?;
-    Some(head + 4 + length)
-}
-
 /// The path of a route of its own, by a number below 17,576: it is a word.
 pub(crate) fn word(number: u64) -> String {
     let letter = |number: u64| char::from(b'a' + (number % 26) as u8);
@@ -178,15 +180,3 @@ const HEADERS: &str = "host: shop.example:8080\r\n\
 const PATH: &str = "/cart/1?x=1";
 /// How long an answer may take. Under callgrind, the first one takes long.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[test]
-fn the_length_of_an_answer_is_known_from_its_head() {
-    for (why, answer, want) in [
-        ("whole", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: a\r\n\r\nok", Some(51)),
-        ("the last line", "HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n", Some(240)),
-        ("not yet", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", None),
-        ("none", "HTTP/1.1 200 OK\r\n\r\n", None),
-    ] {
-        assert_eq!(length(answer.as_bytes()), want, "{why}");
-    }
-}

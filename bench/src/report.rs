@@ -6,11 +6,11 @@ use std::fs;
 use serde::Serialize;
 
 use crate::budget::{self, Judged};
+use crate::contender::Measured;
 use crate::doubts::Doubts;
 use crate::envoy::Place;
 use crate::plot;
 use crate::statistics::{Estimate, interval, mean, median};
-use crate::times::Measured;
 use crate::variant::{NATIVE, NONE};
 
 /// All that was found.

@@ -16,6 +16,8 @@ pub(crate) struct Variant {
     pub(crate) tracing: Tracing,
     /// Lines that each request has besides the usual ones.
     pub(crate) headers: String,
+    /// Bytes of each request's body. With one it is a POST, else a GET.
+    pub(crate) body: Option<usize>,
     /// Spans that arrive for each request.
     pub(crate) spans: Spans,
     /// How many paths it has seen before anything is measured.
@@ -90,6 +92,7 @@ pub(crate) fn all() -> Vec<Variant> {
         about: "no tracing",
         tracing: none,
         headers: String::new(),
+        body: None,
         spans: NO,
         learned: 0,
     };

@@ -73,7 +73,7 @@ fn of(
         configuration[key] = value.clone();
     }
     let tracing = Tracing::Hopspan { direction: direction.of_listener, configuration };
-    Variant { name, about, tracing, headers: headers.to_owned(), spans, learned: 0 }
+    Variant { name, about, tracing, headers: headers.to_owned(), body: None, spans, learned: 0 }
 }
 
 /// Where requests come from.

@@ -25,7 +25,7 @@ pub(super) fn all() -> Vec<Variant> {
     let of = |name, about, provider: &Value, percent, batch| {
         let tracing = Tracing::Native { provider: provider.clone(), percent, batch };
         let spans = if percent < 100.0 { Spans::Share(percent / 100.0) } else { ONE };
-        Variant { name, about, tracing, headers: String::new(), spans, learned: 0 }
+        Variant { name, about, tracing, headers: String::new(), body: None, spans, learned: 0 }
     };
     let (http, grpc) = (otlp(http), otlp(grpc));
     vec![
