@@ -1,8 +1,7 @@
-//! A real Envoy: its process, its admin interface.
+//! A real Envoy, as a process.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,19 +9,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
-use crate::bootstrap::{Around, LISTENER, bootstrap};
+use crate::bootstrap::{Around, bootstrap};
 use crate::collector::Collector;
 use crate::cores::Cores;
+use crate::machine::Machine;
 use crate::upstream;
 use crate::variant::Variant;
+
+mod admin;
 
 /// What all proxies of a run have in common.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// The Envoy.
     envoy: PathBuf,
+    /// What it runs on, and its version.
+    pub(crate) machine: Machine,
     wasm: PathBuf,
     /// Where reports go.
     pub(crate) out: PathBuf,
@@ -67,8 +70,9 @@ impl Place {
         let fault = |error| format!("a service around the proxy: {error}");
         let (socket, refusing) = refusing().map_err(|error| fault(error.into()))?;
         let upstream = upstream::start().map_err(fault)?;
+        let machine = Machine::this(envoy)?;
         let envoy = envoy.into();
-        Ok(Self { envoy, wasm, out, upstream, refusing, cores, _refusing: socket })
+        Ok(Self { envoy, machine, wasm, out, upstream, refusing, cores, _refusing: socket })
     }
 
     /// A file of a proxy that runs.
@@ -119,7 +123,7 @@ impl Place {
         let child = child.map_err(|error| format!("{}: {error}", self.envoy.display()))?;
         let mut envoy = Envoy { child, address: upstream, collector, started_in: Duration::ZERO };
         envoy.address = loop {
-            if let Some(address) = listener(&admin) {
+            if let Some(address) = admin::listener(&admin) {
                 break address;
             }
             if let Ok(Some(status)) = envoy.child.try_wait() {
@@ -193,46 +197,6 @@ impl Drop for Envoy {
     }
 }
 
-/// The listener's address, when Envoy takes requests.
-fn listener(admin: &Path) -> Option<SocketAddr> {
-    let admin: SocketAddr = fs::read_to_string(admin).ok()?.trim().parse().ok()?;
-    if !get(admin, "/ready")?.ends_with("LIVE\n") {
-        return None;
-    }
-    let listeners: Value = serde_json::from_str(&get(admin, "/listeners?format=json")?).ok()?;
-    let listeners = listeners.get("listener_statuses")?.as_array()?;
-    let listener = listeners.iter().find(|it| it.get("name").is_some_and(|it| it == LISTENER))?;
-    let port = listener.pointer("/local_address/socket_address/port_value")?.as_u64()?;
-    Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?)))
-}
-
-/// The body of a page of the admin interface.
-fn get(admin: SocketAddr, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(admin).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    // Without chunks, to the end of the connection.
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").ok()?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).ok()?;
-    let (head, body) = reply.split_once("\r\n\r\n")?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Some(if chunked { unchunked(body)? } else { body.to_owned() })
-}
-
-/// Spec: <https://www.rfc-editor.org/rfc/rfc9112#section-7.1>
-fn unchunked(mut body: &str) -> Option<String> {
-    let mut whole = String::new();
-    loop {
-        let (size, rest) = body.split_once("\r\n")?;
-        let size = usize::from_str_radix(size, 16).ok()?;
-        if size == 0 {
-            return Some(whole);
-        }
-        whole.push_str(rest.get(..size)?);
-        body = rest.get(size + 2..)?;
-    }
-}
-
 /// A port of 127.0.0.1 at which connections are refused.
 fn refusing() -> rustix::io::Result<(rustix::fd::OwnedFd, SocketAddr)> {
     use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
@@ -258,14 +222,3 @@ fn end_with_this_process(command: &mut Command) {
 const RUN: &str = "run";
 /// How long an Envoy may take to start or to end. Under callgrind it takes long.
 const PATIENCE: Duration = Duration::from_secs(180);
-
-#[test]
-fn chunks_are_put_together() {
-    for (why, body, want) in [
-        ("two", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", Some("abcde")),
-        ("cut", "3\r\nab", None),
-        ("none", "0\r\n\r\n", Some("")),
-    ] {
-        assert_eq!(unchunked(body).as_deref(), want, "{why}");
-    }
-}

@@ -1,10 +1,10 @@
 //! Instructions a request, counted under callgrind: they repeat, however busy the machine is.
 
-use std::fmt::Write;
 use std::fs;
 
 use serde::Serialize;
 
+use crate::baseline::{Baseline, Change};
 use crate::budget;
 use crate::callgrind::{self, Callgrind};
 use crate::collector::Received;
@@ -13,6 +13,8 @@ use crate::load::{Load, Until, word};
 use crate::statistics::Estimate;
 use crate::variant::{self, NATIVE, NATIVE_1, NONE, Variant};
 use crate::verdict::Verdict;
+
+mod table;
 
 /// What was counted for a variant.
 #[derive(Clone, Debug, Serialize)]
@@ -26,10 +28,12 @@ pub(crate) struct Row {
     /// What was added, as a share of what the native tracer adds; absent where that was not
     /// measured.
     of_native: Option<f64>,
-    /// Whether the last slices were alike.
+    /// Whether the last slices were alike, and those without tracing, too.
     pub(crate) settled: bool,
     /// What the budget says to what was added, if there is one.
     budget: Option<Verdict>,
+    /// What the baseline says to it, if that has the variant.
+    change: Option<Change>,
     /// Requests until then.
     requests: u64,
     /// Spans that arrived, and the most attributes of one.
@@ -37,33 +41,103 @@ pub(crate) struct Row {
     attributes: usize,
 }
 
-/// Measures variants by name, or those that matter most, and writes the reports.
+/// What to measure, and what for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Which; those that matter most unless said. "none", which the others are compared with, is
+    /// always one.
+    variants: Vec<String>,
+    /// Write what was measured into bench/instructions.json, instead of comparing it with that.
+    #[arg(long)]
+    renew: bool,
+}
+
+/// Measures, and writes the reports.
 ///
 /// # Errors
 ///
-/// A name is not known, something did not start, or did not export what it should.
-pub(crate) fn run(place: &Place, names: &[String]) -> Result<(), String> {
-    let names = if names.is_empty() { MAIN.map(str::to_owned).to_vec() } else { names.to_vec() };
+/// A name is not known, something did not start, or did not export what it should; or a variant
+/// is dearer than in the baseline.
+pub(crate) fn run(place: &Place, options: &Options) -> Result<(), String> {
+    let main = || MAIN.map(str::to_owned).to_vec();
+    let names = if options.variants.is_empty() { main() } else { options.variants.clone() };
     let variants = variant::chosen(&names)?;
+    let baseline = known(place, options.renew)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut faults = Vec::new();
-    println!("{}", heading());
+    println!("{}", table::heading());
     for variant in &variants {
         let (mut row, fault) = measure(place, variant)?;
-        let added = |name| rows.iter().find(|it: &&Row| it.variant == name);
-        row.added = row.instructions - added(NONE).map_or(row.instructions, |it| it.instructions);
-        row.of_native = match added(NATIVE) {
-            Some(native) => Some(row.added / native.added),
-            None => (variant.name == NATIVE).then_some(1.0),
-        };
-        row.budget = budget::instructions(variant.name)
-            .map(|most| Verdict::of(&Estimate::exact(row.added), most, !row.settled));
-        println!("{}", line(&row));
+        row.compare(&rows, baseline.as_ref());
+        println!("{}", table::line(&row));
         faults.extend(fault.err().map(|it| format!("{}: {it}", variant.name)));
         rows.push(row);
     }
     write(place, &rows)?;
+    if options.renew {
+        faults.extend(renew(place, baseline, &rows)?);
+    } else {
+        faults.extend(rows.iter().filter_map(Row::dearer));
+    }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+/// The baseline, if it can be compared with. To renew it, there need not be one.
+fn known(place: &Place, renew: bool) -> Result<Option<Baseline>, String> {
+    let baseline = match Baseline::read() {
+        Err(_) if renew => return Ok(None),
+        read => read?,
+    };
+    if baseline.fits(&place.machine) {
+        return Ok(Some(baseline));
+    }
+    println!("bench/instructions.json is of {}: nothing is compared with it\n", baseline.whose());
+    Ok(None)
+}
+
+/// Puts what was measured into the baseline. Returns what is not fit for it.
+fn renew(
+    place: &Place,
+    baseline: Option<Baseline>,
+    rows: &[Row],
+) -> Result<Option<String>, String> {
+    let mut baseline = baseline.unwrap_or_else(|| Baseline::of(&place.machine));
+    let (settled, others): (Vec<_>, Vec<_>) =
+        rows.iter().filter(|it| it.variant != NONE).partition(|it| it.settled);
+    for row in settled {
+        baseline.set(row.variant, row.added);
+    }
+    baseline.write()?;
+    println!("renewed: bench/instructions.json");
+    let names: Vec<_> = others.iter().map(|it| it.variant).collect();
+    Ok((!names.is_empty()).then(|| format!("not renewed, still changing: {}", names.join(", "))))
+}
+
+impl Row {
+    /// Fills in what follows from those before it and from the baseline.
+    fn compare(&mut self, before: &[Self], baseline: Option<&Baseline>) {
+        let named = |name| before.iter().find(|it| it.variant == name);
+        self.added = named(NONE).map_or(0.0, |none| self.instructions - none.instructions);
+        self.settled &= named(NONE).is_none_or(|none| none.settled);
+        self.of_native = match named(NATIVE) {
+            Some(native) => Some(self.added / native.added),
+            None => (self.variant == NATIVE).then_some(1.0),
+        };
+        self.budget = budget::instructions(self.variant)
+            .map(|most| Verdict::of(&Estimate::exact(self.added), most, !self.settled));
+        self.change = baseline.and_then(|it| it.change(self.variant, self.added));
+    }
+
+    /// What is to be said when the baseline has less.
+    fn dearer(&self) -> Option<String> {
+        let change = self.change.filter(|it| it.is_dearer())?;
+        Some(format!(
+            "{} adds {:.0} instructions, {:.1} % more than bench/instructions.json has",
+            self.variant,
+            self.added,
+            change.percent()
+        ))
+    }
 }
 
 /// The row, still without comparison, and whether what arrived is what should.
@@ -103,6 +177,7 @@ pub(crate) fn measure(
         of_native: None,
         settled,
         budget: None,
+        change: None,
         requests,
         spans: received.spans,
         attributes: received.attributes.last().copied().unwrap_or_default(),
@@ -111,25 +186,8 @@ pub(crate) fn measure(
 }
 
 fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
-    let mut table = String::from(
-        "| variant | instructions a request | added | of native | budget | spans | attributes |\n\
-         |---|---:|---:|---:|---|---:|---:|\n",
-    );
-    for it in rows {
-        let _ = writeln!(
-            table,
-            "| {} | {:.0}{} | {:.0} | {} | {} | {} | {} |",
-            it.about,
-            it.instructions,
-            unsettled(it),
-            it.added,
-            of_native(it),
-            of_budget(it),
-            it.spans,
-            it.attributes,
-        );
-    }
     let json = serde_json::to_string_pretty(rows).map_err(|error| error.to_string())?;
+    let table = table::markdown(rows);
     for (name, text) in [("instructions.json", json + "\n"), ("instructions.md", table)] {
         let file = place.out.join(name);
         fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -139,49 +197,6 @@ fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
         println!("? is a figure that still changed after {MOST} slices of {SLICE} requests");
     }
     Ok(())
-}
-
-fn heading() -> String {
-    format!(
-        "{:<52}{:>12}{:>10}{:>11}{:>10}{:>8}{:>12}  {}",
-        "instructions a request",
-        "all",
-        "added",
-        "of native",
-        "requests",
-        "spans",
-        "attributes",
-        "budget",
-    )
-}
-
-fn line(it: &Row) -> String {
-    format!(
-        "{:<52}{:>12}{:>10.0}{:>11}{:>10}{:>8}{:>12}  {}",
-        it.about,
-        format!("{:.0}{}", it.instructions, unsettled(it)),
-        it.added,
-        of_native(it),
-        it.requests,
-        it.spans,
-        it.attributes,
-        of_budget(it),
-    )
-}
-
-fn unsettled(row: &Row) -> &'static str {
-    if row.settled { "" } else { "?" }
-}
-
-fn of_native(row: &Row) -> String {
-    row.of_native.map_or_else(|| "-".into(), |it| format!("{it:.2}"))
-}
-
-/// "over by 500 (90000)"
-fn of_budget(row: &Row) -> String {
-    let most = budget::instructions(row.variant);
-    let (Some(verdict), Some(most)) = (row.budget, most) else { return "-".into() };
-    format!("{verdict:.0} ({most:.0})")
 }
 
 /// Those that are measured unless others are named: each takes about a minute.
@@ -196,3 +211,31 @@ const ALIKE: usize = 3;
 const EQUAL: f64 = 0.003;
 /// Slices after which it is given up.
 const MOST: usize = 25;
+
+#[test]
+fn what_still_changes_is_not_judged() {
+    let row = |variant, instructions, settled| Row {
+        variant,
+        about: variant,
+        instructions,
+        added: 0.0,
+        of_native: None,
+        settled,
+        budget: None,
+        change: None,
+        requests: 3000,
+        spans: 3000,
+        attributes: 16,
+    };
+    for (why, instructions, settled, none_settled, want) in [
+        ("within", 250_000.0, true, true, Verdict::Met),
+        ("above", 260_500.0, true, true, Verdict::Over(500.0)),
+        ("it changes", 250_000.0, false, true, Verdict::Open),
+        ("what it is compared with changes", 250_000.0, true, false, Verdict::Open),
+    ] {
+        let before = [row(NONE, 170_000.0, none_settled), row(NATIVE, 320_000.0, true)];
+        let mut server = row("server", instructions, settled);
+        server.compare(&before, None);
+        assert_eq!(server.budget, Some(want), "{why}");
+    }
+}

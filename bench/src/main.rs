@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod machine;
 mod cores;
 mod message;
 mod upstream;
@@ -16,16 +17,17 @@ mod load;
 mod collector;
 mod bootstrap;
 mod envoy;
+mod statistics;
+mod verdict;
+mod budget;
+mod baseline;
 mod callgrind;
 mod instructions;
 mod scaling;
-mod statistics;
 mod noise;
 mod contender;
 mod times;
 mod doubts;
-mod verdict;
-mod budget;
 mod report;
 mod plot;
 
@@ -54,10 +56,7 @@ enum What {
     /// more workers.
     Scaling,
     /// Instructions a request, by callgrind.
-    Instructions {
-        /// Which; all unless said. "none", which the others are compared with, is always one.
-        variants: Vec<String>,
-    },
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,8 +68,8 @@ fn main() -> ExitCode {
             cores.and_then(|cores| times::run(&place(Some(cores))?, cores, &options))
         }
         What::Scaling => place(None).and_then(|place| scaling::run(&place)),
-        What::Instructions { variants } => {
-            place(None).and_then(|place| instructions::run(&place, &variants))
+        What::Instructions(options) => {
+            place(None).and_then(|place| instructions::run(&place, &options))
         }
     };
     match done {
