@@ -41,6 +41,11 @@ impl Doubts {
         !self.all.is_empty() || self.of.iter().any(|(name, _)| variants.contains(name))
     }
 
+    /// Those about any figure, in words.
+    pub(crate) fn of_all(&self) -> &[String] {
+        &self.all
+    }
+
     /// All of them, in words.
     pub(crate) fn lines(&self) -> Vec<String> {
         let of = self.of.iter().map(|(name, line)| format!("{name}: {line}"));

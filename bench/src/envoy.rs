@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::bootstrap::{Around, bootstrap};
 use crate::collector::Collector;
 use crate::cores::Cores;
-use crate::machine::Machine;
+use crate::reports::Reports;
 use crate::upstream;
 use crate::variant::Variant;
 
@@ -24,11 +24,9 @@ mod admin;
 pub(crate) struct Place {
     /// The Envoy.
     envoy: PathBuf,
-    /// What it runs on, and its version.
-    pub(crate) machine: Machine,
     wasm: PathBuf,
-    /// Where reports go.
-    pub(crate) out: PathBuf,
+    /// What becomes of what was found.
+    pub(crate) reports: Reports,
     upstream: SocketAddr,
     /// Where connections are refused.
     refusing: SocketAddr,
@@ -55,29 +53,37 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// There is no such Envoy or module, or no place for reports.
+    /// There is no such module, or no place for what is measured with.
     pub(crate) fn new(
         envoy: &Path,
         wasm: &Path,
-        out: &Path,
+        reports: Reports,
         cores: Option<Cores>,
     ) -> Result<Self, String> {
         let wasm = wasm
             .canonicalize()
             .map_err(|error| format!("{}: {error}: ./build.sh wasm makes it", wasm.display()))?;
-        fs::create_dir_all(out.join(RUN)).map_err(|error| format!("{}: {error}", out.display()))?;
-        let out = out.canonicalize().map_err(|error| format!("{}: {error}", out.display()))?;
+        let run = reports.out.join(RUN);
+        fs::create_dir_all(&run).map_err(|error| format!("{}: {error}", run.display()))?;
         let fault = |error| format!("a service around the proxy: {error}");
         let (socket, refusing) = refusing().map_err(|error| fault(error.into()))?;
         let upstream = upstream::start().map_err(fault)?;
-        let machine = Machine::this(envoy)?;
         let envoy = envoy.into();
-        Ok(Self { envoy, machine, wasm, out, upstream, refusing, cores, _refusing: socket })
+        Ok(Self { envoy, wasm, reports, upstream, refusing, cores, _refusing: socket })
+    }
+
+    /// The same, with a service of its own, for proxies that run on one core.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub(crate) fn pinned(&self, cores: Cores) -> Result<Self, String> {
+        Self::new(&self.envoy, &self.wasm, self.reports.clone(), Some(cores))
     }
 
     /// A file of a proxy that runs.
     pub(crate) fn file(&self, variant: &Variant, what: &str) -> PathBuf {
-        self.out.join(RUN).join(format!("{}.{what}", variant.name))
+        self.reports.out.join(RUN).join(format!("{}.{what}", variant.name))
     }
 
     /// Starts an Envoy with so many workers, `under` another program if that has words.
@@ -95,7 +101,8 @@ impl Place {
         let (upstream, refusing) = (self.upstream, self.refusing);
         let around = Around { upstream, collector: collector.address, refusing };
         let bootstrap = bootstrap(variant, &self.wasm, around);
-        let [file, admin, log] = ["json", "admin", "log"].map(|it| self.file(variant, it));
+        let [file, admin, log] =
+            ["json", "admin", "log"].map(|it| self.file(variant, &format!("{workers}.{it}")));
         let told = |error| format!("{}: {error}", file.display());
         fs::write(&file, bootstrap.to_string()).map_err(told)?;
         let _ = fs::remove_file(&admin);

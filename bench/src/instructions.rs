@@ -1,7 +1,5 @@
 //! Instructions a request, counted under callgrind: they repeat, however busy the machine is.
 
-use std::fs;
-
 use serde::Serialize;
 
 use crate::baseline::{Baseline, Change};
@@ -73,7 +71,11 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), String> {
         faults.extend(fault.err().map(|it| format!("{}: {it}", variant.name)));
         rows.push(row);
     }
-    write(place, &rows)?;
+    println!();
+    place.reports.write("instructions", &table::markdown(&rows), &rows, None)?;
+    if rows.iter().any(|it| !it.settled) {
+        println!("? is a figure that still changed after {MOST} slices of {SLICE} requests");
+    }
     if options.renew {
         faults.extend(renew(place, baseline, &rows)?);
     } else {
@@ -88,7 +90,7 @@ fn known(place: &Place, renew: bool) -> Result<Option<Baseline>, String> {
         Err(_) if renew => return Ok(None),
         read => read?,
     };
-    if baseline.fits(&place.machine) {
+    if baseline.fits(&place.reports.machine) {
         return Ok(Some(baseline));
     }
     println!("bench/instructions.json is of {}: nothing is compared with it\n", baseline.whose());
@@ -101,7 +103,7 @@ fn renew(
     baseline: Option<Baseline>,
     rows: &[Row],
 ) -> Result<Option<String>, String> {
-    let mut baseline = baseline.unwrap_or_else(|| Baseline::of(&place.machine));
+    let mut baseline = baseline.unwrap_or_else(|| Baseline::of(&place.reports.machine));
     let (settled, others): (Vec<_>, Vec<_>) =
         rows.iter().filter(|it| it.variant != NONE).partition(|it| it.settled);
     for row in settled {
@@ -183,20 +185,6 @@ pub(crate) fn measure(
         attributes: received.attributes.last().copied().unwrap_or_default(),
     };
     Ok((row, variant.spans.judge(requests, received.spans)))
-}
-
-fn write(place: &Place, rows: &[Row]) -> Result<(), String> {
-    let json = serde_json::to_string_pretty(rows).map_err(|error| error.to_string())?;
-    let table = table::markdown(rows);
-    for (name, text) in [("instructions.json", json + "\n"), ("instructions.md", table)] {
-        let file = place.out.join(name);
-        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    println!("\nwritten to {}: instructions.md, instructions.json", place.out.display());
-    if rows.iter().any(|it| !it.settled) {
-        println!("? is a figure that still changed after {MOST} slices of {SLICE} requests");
-    }
-    Ok(())
 }
 
 /// Those that are measured unless others are named: each takes about a minute.

@@ -1,7 +1,7 @@
 //! What tracing costs in a real Envoy: hopspan's, Envoy's own, and none.
 //!
 //! `hopspan-bench times` measures time, side by side in one run; `hopspan-bench instructions` counts
-//! instructions under callgrind, which repeat.
+//! instructions under callgrind, which repeat; `hopspan-bench scaling` says how both grow.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod machine;
+mod reports;
 mod cores;
 mod message;
 mod upstream;
@@ -52,22 +53,25 @@ struct Arguments {
 enum What {
     /// Time a request takes from a core, side by side, with latencies at a fixed rate.
     Times(times::Options),
-    /// Instructions a request, by callgrind, for more headers, larger bodies, more routes; memory for
-    /// more workers.
-    Scaling,
+    /// How the cost grows with headers, bodies, routes and workers, and in a full queue.
+    Scaling(scaling::Options),
     /// Instructions a request, by callgrind.
     Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
     let Arguments { what, envoy, wasm, out } = Arguments::parse();
-    let place = |cores| envoy::Place::new(&envoy, &wasm, &out, cores);
+    let place = |cores| {
+        let machine = machine::Machine::this(&envoy)?;
+        let reports = reports::Reports::new(&out, machine)?;
+        envoy::Place::new(&envoy, &wasm, reports, cores)
+    };
     let done = match what {
         What::Times(options) => {
             let cores = cores::Cores::claim();
             cores.and_then(|cores| times::run(&place(Some(cores))?, cores, &options))
         }
-        What::Scaling => place(None).and_then(|place| scaling::run(&place)),
+        What::Scaling(options) => place(None).and_then(|place| scaling::run(&place, &options)),
         What::Instructions(options) => {
             place(None).and_then(|place| instructions::run(&place, &options))
         }

@@ -1,7 +1,6 @@
 //! What a run found, as tables and as a plot, and whether it can be believed.
 
 use std::fmt::Write;
-use std::fs;
 
 use serde::Serialize;
 
@@ -9,7 +8,7 @@ use crate::budget::{self, Judged};
 use crate::contender::Measured;
 use crate::doubts::Doubts;
 use crate::envoy::Place;
-use crate::plot;
+use crate::plot::{self, Bar, Colour};
 use crate::statistics::{Estimate, interval, mean, median};
 use crate::variant::{NATIVE, NONE};
 
@@ -30,14 +29,14 @@ struct Report {
 
 /// What was found of a variant.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+struct Row {
     variant: &'static str,
     /// In words.
-    pub(crate) about: &'static str,
+    about: &'static str,
     /// Microseconds of the proxy's CPU for a request.
     cpu_us: Estimate,
     /// More than without tracing.
-    pub(crate) added_us: Estimate,
+    added_us: Estimate,
     /// What is added, as a share of what the native tracer adds.
     of_native: Option<Estimate>,
     /// Requests a second.
@@ -69,14 +68,13 @@ pub(crate) struct Row {
 pub(crate) fn write(place: &Place, measured: &[Measured], rate: f64) -> Result<(), String> {
     let report = Report::of(measured, rate);
     let text = report.markdown();
-    let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-    let svg = plot::bars("microseconds of CPU that tracing adds to a request", &report.rows);
-    let files = [("times.json", json + "\n"), ("times.md", text.clone()), ("times.svg", svg)];
-    for (name, text) in files {
-        let file = place.out.join(name);
-        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    println!("\n{text}\nwritten to {}: times.md, times.json, times.svg", place.out.display());
+    println!("\n{text}");
+    let svg = plot::bars(
+        "microseconds of CPU a request",
+        "What tracing adds to a request",
+        &report.bars(),
+    );
+    place.reports.write("times", &text, &report, Some(svg))?;
     if report.faults.is_empty() { Ok(()) } else { Err(report.faults.join("; ")) }
 }
 
@@ -95,6 +93,16 @@ impl Report {
         let doubts = Doubts::of(measured);
         let budgets = Judged::all(measured, &doubts);
         Self { rounds, rate, noise: doubts.lines(), faults, rows, budgets }
+    }
+
+    /// What each but the first adds.
+    fn bars(&self) -> Vec<Bar<'_>> {
+        let bar = |it: &'_ Row| Bar {
+            label: it.about,
+            value: it.added_us,
+            colour: Colour::of(it.variant),
+        };
+        self.rows.iter().filter(|it| it.variant != NONE).map(bar).collect()
     }
 
     fn markdown(&self) -> String {

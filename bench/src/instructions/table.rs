@@ -8,21 +8,19 @@ use crate::budget;
 /// The table of a report.
 pub(super) fn markdown(rows: &[Row]) -> String {
     let mut table = String::from(
-        "| variant | instructions a request | added | of native | budget | change | spans | attributes |\n\
-         |---|---:|---:|---:|---|---:|---:|---:|\n",
+        "| variant | instructions a request | added | of native | attributes | budget |\n\
+         |---|---:|---:|---:|---:|---|\n",
     );
     for it in rows {
         let _ = writeln!(
             table,
-            "| {} | {} | {:.0} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} | {} | {} | {} |",
             it.about,
             all(it),
             it.added,
             of_native(it),
-            of_budget(it),
-            change(it),
-            it.spans,
             it.attributes,
+            of_budget(it),
         );
     }
     table

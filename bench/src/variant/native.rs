@@ -30,10 +30,16 @@ pub(super) fn all() -> Vec<Variant> {
     let (http, grpc) = (otlp(http), otlp(grpc));
     vec![
         of(NATIVE, "native OpenTelemetry, OTLP/HTTP, 100 %", &http, 100.0, None),
-        of("native-512", "the same in batches of 512", &http, 100.0, Some(512)),
-        of(NATIVE_1, "the same, 1 %", &http, 1.0, None),
+        of(
+            "native-512",
+            "native OpenTelemetry, OTLP/HTTP, batches of 512",
+            &http,
+            100.0,
+            Some(512),
+        ),
+        of(NATIVE_1, "native OpenTelemetry, OTLP/HTTP, 1 %", &http, 1.0, None),
         of("native-grpc", "native OpenTelemetry, OTLP/gRPC, 100 %", &grpc, 100.0, None),
-        of("native-grpc-1", "the same, 1 %", &grpc, 1.0, None),
+        of("native-grpc-1", "native OpenTelemetry, OTLP/gRPC, 1 %", &grpc, 1.0, None),
         of("zipkin", "native Zipkin, 100 %", &zipkin, 100.0, None),
     ]
 }
