@@ -53,8 +53,12 @@ usage: ./build.sh WORD
   bench cost       what a request costs in the test host; renews host-test/cost.json
   bench instructions [VARIANT...]
                    instructions a request in a real Envoy under valgrind, beside Envoy's own
-                   tracer; some of a minute for each variant
-  bench scaling    the same for more headers, larger answers and more routes; memory by workers
+                   tracer; some of a minute for each variant; fails when one is dearer than in
+                   bench/instructions.json (--renew writes that file)
+  bench scaling [SUBJECT...]
+                   how that grows with headers, answers, bodies, routes and in a full queue; time
+                   and memory by workers; half an hour
+                   (--document: these three put their tables into docs/performance.md, too)
   test-versions    the tests in real Envoy, on the oldest and the newest supported one
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are

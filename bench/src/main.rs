@@ -47,6 +47,9 @@ struct Arguments {
     /// Where reports go, and what was measured with.
     #[arg(long, global = true, default_value = "target/bench")]
     out: PathBuf,
+    /// Put the tables into docs/performance.md, too, each where that has its marks.
+    #[arg(long, global = true)]
+    document: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,10 +63,10 @@ enum What {
 }
 
 fn main() -> ExitCode {
-    let Arguments { what, envoy, wasm, out } = Arguments::parse();
+    let Arguments { what, envoy, wasm, out, document } = Arguments::parse();
     let place = |cores| {
         let machine = machine::Machine::this(&envoy)?;
-        let reports = reports::Reports::new(&out, machine)?;
+        let reports = reports::Reports::new(&out, machine, document)?;
         envoy::Place::new(&envoy, &wasm, reports, cores)
     };
     let done = match what {
