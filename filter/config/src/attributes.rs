@@ -103,10 +103,10 @@ impl Kind for Scalar {
 
     fn write(value: &mut Attribute) -> Option<Value> {
         Some(match value {
-            Attribute::Text(text) => json!(text),
-            Attribute::Integer(number) => json!(number),
-            Attribute::Float(number) => json!(number),
-            Attribute::Flag(flag) => json!(flag),
+            Attribute::Text(text) => Value::from(text.as_str()),
+            Attribute::Integer(number) => Value::from(*number),
+            Attribute::Float(number) => Value::from(*number),
+            Attribute::Flag(flag) => Value::from(*flag),
         })
     }
 

@@ -65,7 +65,7 @@ impl Kind for Headers {
     }
 
     fn write(value: &mut Self::Value) -> Option<Value> {
-        Some(object(value.iter().map(|(name, _)| (name, json!("***")))))
+        Some(object(value.iter().map(|(name, _)| (name, Value::from("***")))))
     }
 
     fn schema() -> Value {

@@ -121,7 +121,7 @@ impl Kind for BaggageKeys {
     }
 
     fn write(value: &mut Self::Value) -> Option<Value> {
-        Some(list(value.iter().map(|it| json!(**it))))
+        Some(list(value.iter().map(|it| Value::from(&**it))))
     }
 
     fn schema() -> Value {

@@ -2,7 +2,7 @@
 
 use super::group::group;
 use super::kind::{Kind, Maybe, OneOf, Setting, Share, object};
-use super::list::Each;
+use super::list::{Each, list};
 use super::reader::Reader;
 use super::text::{HeaderName, TOKEN, Text};
 use hopspan_core::matching;
@@ -98,8 +98,8 @@ impl Kind for Patterns {
     fn write(value: &mut Self::Value) -> Option<Value> {
         match value.as_slice() {
             [] => None,
-            [one] => Some(json!(one)),
-            several => Some(json!(several)),
+            [one] => Some(Value::from(one.as_str())),
+            several => Some(list(several.iter().map(|it| Value::from(it.as_str())))),
         }
     }
 
@@ -167,7 +167,7 @@ impl Kind for Range {
     }
 
     fn write(value: &mut Cidr) -> Option<Value> {
-        Some(json!(value.to_string()))
+        Some(Value::from(value.to_string()))
     }
 
     fn schema() -> Value {

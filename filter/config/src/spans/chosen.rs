@@ -93,7 +93,7 @@ impl Kind for AttributeKey {
     }
 
     fn write(value: &mut Rc<str>) -> Option<Value> {
-        Some(json!(**value))
+        Some(Value::from(&**value))
     }
 
     fn schema() -> Value {
