@@ -1,7 +1,7 @@
 //! The callbacks that the host knows this module by: its exports.
 //!
 //! Only those in use are here. A host calls each one that a module exports, for each
-//! request, and every call costs.
+//! request, and every call costs. So there is no `proxy_on_delete`: what is done may be forgotten.
 //!
 //! Booleans are `i32` here: a host may pass any number for "yes".
 //!
@@ -88,9 +88,4 @@ extern "C" fn proxy_on_log(context: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_done(context: u32) -> i32 {
     Vm::with(true, |vm| vm.done(context)).into()
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_delete(context: u32) {
-    Vm::with((), |vm| vm.delete(context));
 }

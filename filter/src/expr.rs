@@ -13,7 +13,8 @@ use hopspan_core::request::{Fact, Headers};
 use std::ops::Range;
 
 /// What nearly every recorded request is asked for at its end, in the order of the list.
-const FACTS: [Fact; 9] = [
+const FACTS: [Fact; 10] = [
+    Fact::ListenerDirection,
     Fact::ResponseCode,
     Fact::Protocol,
     Fact::ClientAddress,
@@ -34,12 +35,17 @@ const PEERS: [[Fact; PEER]; 2] = [
 const PEER: usize = 3;
 const ALL: usize = FACTS.len() + PEERS.as_flattened().len();
 
+/// An empty text.
+const ABSENT: &str = "''";
+
 /// After so many failures in a row the host is not asked again.
 const MAX_FAILURES: u8 = 3;
 
 /// The expression, as one root context has it: to Envoy it belongs to that, and ends with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AtOnce {
+    /// Whether the direction of the listener is one of the facts: most configurations know it.
+    asks_direction: bool,
     /// What the host calls it; created when it is first used, so never on the main thread.
     token: Option<Vec<u8>>,
     failures: u8,
@@ -56,6 +62,10 @@ pub(crate) struct Gathered {
 // === impl AtOnce ===
 
 impl AtOnce {
+    pub(crate) fn new(asks_direction: bool) -> Self {
+        Self { asks_direction, token: None, failures: 0 }
+    }
+
     /// Asks for all of them; `None` if they must be asked for one by one.
     pub(crate) fn gather(&mut self) -> Option<Gathered> {
         if self.failures >= MAX_FAILURES {
@@ -68,7 +78,8 @@ impl AtOnce {
 
     fn evaluate(&mut self) -> Option<Gathered> {
         if self.token.is_none() {
-            self.token = host::foreign("expr_create", expression().as_bytes());
+            let expression = expression(self.asks_direction);
+            self.token = host::foreign("expr_create", expression.as_bytes());
         }
         Gathered::new(host::foreign("expr_evaluate", self.token.as_deref()?)?)
     }
@@ -76,10 +87,14 @@ impl AtOnce {
 
 /// The expression, of three lists in one form. A fact that is absent would fail its list unless
 /// `has()` guards it, which takes as long as the fact itself; where an upstream has answered
-/// they are all there. `''` stands for what is absent.
-fn expression() -> String {
-    let plain = FACTS.map(field);
-    let guarded = FACTS.map(|it| if_present(it, &field(it)));
+/// they are all there. [`ABSENT`] stands for what is absent, or not asked for.
+fn expression(asks_direction: bool) -> String {
+    let is_asked = |it| asks_direction || it != Fact::ListenerDirection;
+    let plain = FACTS.map(|it| if is_asked(it) { field(it) } else { ABSENT.into() });
+    let guarded = FACTS.map(|it| match is_asked(it) {
+        true => if_present(it, &field(it)),
+        false => ABSENT.into(),
+    });
     let peers = PEERS.map(|[tls, names @ ..]| {
         let [uri, dns] = names.map(|it| if_present(it, &field(it)));
         if_present(tls, &list(&[field(tls), uri, dns]))
@@ -94,7 +109,7 @@ fn field(fact: Fact) -> String {
 }
 
 fn if_present(fact: Fact, value: &str) -> String {
-    ["has(", &field(fact), ")?", value, ":''"].concat()
+    ["has(", &field(fact), ")?", value, ":", ABSENT].concat()
 }
 
 fn list(items: &[String]) -> String {

@@ -75,12 +75,15 @@ pub fn log(level: Level, text: &str) {
 
 /// Both clocks; a clock that fails stands at zero.
 pub fn now() -> Now {
+    Now { wall: wall(), mono: monotonic() }
+}
+
+/// The wall clock alone.
+pub fn wall() -> UnixNanos {
     let mut wall = 0;
     // SAFETY: the host writes eight bytes at the pointer, which live that long.
-    if unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut wall) } != 0 {
-        wall = 0;
-    }
-    Now { wall: UnixNanos(wall), mono: monotonic() }
+    let status = unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut wall) };
+    UnixNanos(if status == 0 { wall } else { 0 })
 }
 
 /// The monotonic clock alone.

@@ -10,6 +10,7 @@
 pub mod host;
 pub mod vm;
 mod callbacks;
+mod clock;
 mod facts;
 mod expr;
 mod shared;

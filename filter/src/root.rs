@@ -53,8 +53,8 @@ impl Root {
         metrics: [Option<u32>; Stat::ALL.len()],
     ) -> Self {
         Self {
+            at_once: AtOnce::new(tracer.config().direction.is_none()),
             tracer,
-            at_once: AtOnce::default(),
             lineage,
             serves: false,
             metrics,

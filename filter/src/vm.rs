@@ -2,6 +2,7 @@
 
 mod ending;
 
+use crate::clock::Clock;
 use crate::facts::CurrentStream;
 use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Level, Map, Status};
@@ -23,6 +24,7 @@ use std::cell::RefCell;
 /// One worker: its configurations, its streams, and what they share.
 #[derive(Debug, Default)]
 pub struct Vm {
+    clock: Clock,
     ids: Option<Generator>,
     /// Ids of the host's metrics by name, `None` where it has none: each definition takes
     /// memory of the host for good. Only configurations look there.
@@ -255,13 +257,13 @@ impl Vm {
         }
     }
 
-    /// The stream is over: by `on_log`, `on_done` or `on_delete`, whichever is first.
+    /// The stream is over: by `on_log` or `on_done`, whichever is first.
     pub(crate) fn stream_ended(&mut self, context: u32) {
-        let Self { ids, roots, streams, requests, old_names, .. } = self;
+        let Self { clock, ids, roots, streams, requests, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
         let phase = std::mem::replace(&mut stream.phase, Phase::Ended);
         let tried = match &phase {
-            Phase::Open(Some(span)) => requests.end(span.span_id),
+            Phase::Open(Some(span)) if span.is_recorded() => requests.end(span.span_id),
             _ => Tried::Unseen,
         };
         let Some(Some(root)) = roots.get_mut(&stream.root) else { return };
@@ -273,15 +275,15 @@ impl Vm {
         let is_ready = match phase {
             Phase::Ended | Phase::Open(None) => false,
             Phase::Open(Some(span)) => {
-                root.tracer.finish_tried(span, tried, &mut current, host::now)
+                root.tracer.finish_tried(span, tried, &mut current, || clock.now())
             }
-            Phase::Try(it) => root.tracer.finish_try(it, requests, &mut current, host::now),
+            Phase::Try(it) => root.tracer.finish_try(it, requests, &mut current, || clock.now()),
             // A try is shown from its beginning, and its client may be none at all.
             Phase::New if is_try => false,
             Phase::New => match host::header_map(Map::RequestHeaders) {
                 Some(headers) if !headers.is_empty() => {
                     let ids = ids.get_or_insert_with(seeded);
-                    root.tracer.refused(Headers::new(&headers), &mut current, ids, host::now())
+                    root.tracer.refused(Headers::new(&headers), &mut current, ids, clock.now())
                 }
                 _ => false,
             },

@@ -191,6 +191,11 @@ impl Vm {
         self.guest(|guest| guest.callbacks.clone())
     }
 
+    /// Whether the host still has a context of this number.
+    pub fn holds(&self, context: u32) -> bool {
+        self.guest(|guest| guest.contexts.contains_key(&context))
+    }
+
     /// What killed the VM, if it is dead.
     pub fn trap(&self) -> Option<Trap> {
         self.guest(|guest| guest.trap.clone())

@@ -127,6 +127,8 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         explain,
     } = keys;
     let direction = direction.value;
+    // Of a sidecar's listeners none is a gateway's, whichever direction it has.
+    let faces = direction.or((istio == Some(Istio::Sidecar)).then_some(Direction::Inbound));
     let resource = service.value.resource(resource_attributes.value);
     let batch = batch.value.limits();
     settle::check_room(&resource, &batch, &mut reader);
@@ -147,7 +149,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         retry: retry.value.retry(),
         propagation: propagation.propagation(),
         egress: trust.value.egress(),
-        trust: trust.value.policy(direction, istio == Some(Istio::Waypoint)),
+        trust: trust.value.policy(faces, istio == Some(Istio::Waypoint)),
         keep: sampling.value.keep(),
         sampling: sampling.value.settings(routes.value.metadata.value),
         routes: routes.value.settings(),

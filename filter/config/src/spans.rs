@@ -14,7 +14,7 @@ use hopspan_core::redact::token::Key;
 use hopspan_core::redact::{self, Policy};
 use hopspan_core::span::custom;
 use hopspan_core::span::name::{Placeholder, Template};
-use hopspan_core::span::{Kinds, Limits, Settings};
+use hopspan_core::span::{Detail, Kinds, Limits, Settings};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -30,6 +30,10 @@ group! {
         /// server: the hop as the callee; client: as the caller; both: a client span below a
         /// server span. auto: server on inbound, client on outbound listeners, both on gateways.
         kind: OneOf<Option<Kinds>> = None,
+        /// How much the proxy is asked for. minimal: of a request that went well, its status alone.
+        /// Its span then tells neither proxy time nor attempts, addresses, cluster, TLS and the
+        /// proxy's route, and costs a third less.
+        detail: OneOf<Detail> = Detail::Full,
         /// What spans are called: text, {method} (nothing for an RPC), {route} (of an RPC its
         /// method), {host}, {cluster} and {service}. What is not known leaves no blank.
         name: Name = Template::default(),
@@ -73,6 +77,11 @@ pub(super) enum Mode {
     Mask,
     Drop,
     Hash,
+}
+
+impl Words for Detail {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("full", Self::Full), ("minimal", Self::Minimal)];
 }
 
 impl Words for redact::Query {
@@ -151,7 +160,7 @@ impl Spans {
             attribute_count: self.attribute_count_limit.value,
             attribute_value_length: self.attribute_value_length_limit.value,
         };
-        Settings { name: self.name.value, redact, custom, limits }
+        Settings { detail: self.detail.value, name: self.name.value, redact, custom, limits }
     }
 }
 

@@ -145,7 +145,7 @@ fn nothing_written_is_every_default() {
                 r#""patterns":[]},"sampling":{"force":{},"#,
                 r#""keep":{"errors":false},"ratio":1.0,"rules":[],"skip_health_checks":true},"#,
                 r#""service":{"name":"unknown_service:envoy"},"services":[],"spans":{"attribute_count_limit":128,"#,
-                r#""attribute_value_length_limit":1024,"attributes":[],"kind":"auto","#,
+                r#""attribute_value_length_limit":1024,"attributes":[],"detail":"full","kind":"auto","#,
                 r#""name":"{method} {route}","redact":{"mode":"mask","path":"raw","query":"all"}},"#,
                 r#""strict":false,"trust":{"default":"auto","rules":[],"strip_on_egress":{}}}"#
             )
@@ -182,7 +182,7 @@ fn every_key_reaches_its_setting() {
             },
             "trust": {"default": "restart"},
             "sampling": {"ratio": 0.25},
-            "spans": {"kind": "client"},
+            "spans": {"kind": "client", "detail": "minimal"},
             "access_log": {"filter_state": true},
             "metrics": {"to": []}
         }"#,
@@ -338,7 +338,8 @@ fn the_node_says_what_is_not_written() {
     for (node_id, written, want) in [
         ("", "auto", (None, &ask, Envoy)),
         ("my~node", "auto", (None, &ask, Envoy)),
-        ("sidecar~10.0.0.1~a.b~b.svc", "auto", (None, &ask, Istio)),
+        ("sidecar~10.0.0.1~a.b~b.svc", "auto", (None, &go_on, Istio)),
+        ("sidecar~10.0.0.1~a.b~b.svc", "gateway", (Some(Gateway), &ignore, Istio)),
         ("router~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), &ignore, Istio)),
         ("waypoint~10.0.0.1~a.b~b.svc", "auto", (Some(Gateway), &go_on, Istio)),
         ("router~10.0.0.1~a.b~b.svc", "inbound", (Some(Inbound), &go_on, Istio)),

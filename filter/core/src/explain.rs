@@ -16,7 +16,7 @@
 //! | `sampled` | `1` or `0` |
 //! | `by` | who decided: `export` (nobody: it brings spans to the collector), `debug`, `force`, `health_check`, `caller`, `disabled`, `route`, `rule:N`, `ratio`, `max_per_second`, `min_per_minute` |
 //! | `ratio` | the share that was asked for, where one decided |
-//! | `trace`, `span`, `parent` | the ids that go on; the caller's span, if its trace goes on |
+//! | `trace`, `span`, `parent` | the ids that go on, the caller's where this hop makes no span; the caller's span, if its trace goes on |
 //! | `queue` | spans that wait to be sent, of how many that may; `none` where nothing is exported |
 
 use crate::id::{SpanId, TraceId};

@@ -31,8 +31,13 @@ pub struct Origin<'a> {
     pub action: Action,
     /// The format that the context came in, if one did.
     pub format: Option<Format>,
+    /// Whether the caller sent a word of context, unless it brings spans to the collector: to be
+    /// counted where it is one that should.
+    pub carries: Option<bool>,
     /// Whether the caller is a hopspan that said so, and is trusted.
     pub is_announced: bool,
+    /// Whether the caller's word on recording stands: its context can go on as it came.
+    is_confirmed: bool,
     /// The caller's context, if a new trace begins in its place.
     abandoned: Option<Remote<'a>>,
     /// Contexts of other traces that came with it.
@@ -60,10 +65,7 @@ impl<'a> Origin<'a> {
         if !conflicts.is_empty() {
             stats.count(Stat::ContextConflicts);
         }
-        if request.direction() == Direction::Outbound {
-            let carries = context.is_some() || decision != Decision::Defer;
-            stats.count(if carries { Stat::ContextPresent } else { Stat::ContextMissing });
-        }
+        let carries = context.is_some() || decision != Decision::Defer;
         let wishes = config.sampling.wishes(decision, request);
         let action = match context.is_some()
             || wishes.is_any()
@@ -85,8 +87,8 @@ impl<'a> Origin<'a> {
             Action::Restart => (None, context),
         };
         let is_new = remote.is_none();
-        let Remote { trace_id, span_id: parent, is_short, is_random, tracestate, .. } = remote
-            .unwrap_or_else(|| Remote {
+        let Remote { trace_id, span_id: parent, decision, is_short, is_random, tracestate } =
+            remote.unwrap_or_else(|| Remote {
                 is_random: true,
                 ..Remote::new(ids.trace_id(), None, Decision::Defer)
             });
@@ -116,7 +118,29 @@ impl<'a> Origin<'a> {
         let flags = flags.with_sampled(verdict.sampled);
         let context = SpanContext { trace_id, span_id: ids.span_id(), flags, tracestate };
         let outgoing = Outgoing { context, is_debug, is_short, announcement: None };
-        Self { outgoing, parent, verdict, action, format, is_announced, abandoned, conflicts }
+        let is_confirmed = decision.is_sampled() == Some(verdict.sampled);
+        Self {
+            outgoing,
+            parent,
+            verdict,
+            action,
+            format,
+            carries: (!is_export).then_some(carries),
+            is_announced,
+            is_confirmed,
+            abandoned,
+            conflicts,
+        }
+    }
+
+    /// No span is made here. Whoever comes next is then told of the caller's, where there is one
+    /// and its flags stand: a parent that exists, in a header that need not be written.
+    ///
+    /// Spec: <https://www.w3.org/TR/trace-context-2/#mutating-the-traceparent-field>
+    pub fn make_no_span(&mut self) {
+        if let Some(parent) = self.parent.filter(|_| self.is_confirmed) {
+            self.outgoing.context.span_id = parent;
+        }
     }
 
     /// Tells the next hop who calls, if it is one of ours that needs to know.
@@ -178,6 +202,13 @@ fn is_export(fields: &RequestFields<'_>, collector: Option<&Collector>) -> bool 
     fields.method == b"POST"
         && matches!(fields.path.strip_prefix(traces_path.as_bytes()), Some([] | [b'?', ..]))
         && fields.authority.eq_ignore_ascii_case(authority.as_bytes())
+}
+
+/// Counts, on a listener for calls of the service beside the proxy, whether it passes context on.
+pub fn count_carried(carries: Option<bool>, direction: Direction, stats: &mut Stats) {
+    if let Some(carries) = carries.filter(|_| direction == Direction::Outbound) {
+        stats.count(if carries { Stat::ContextPresent } else { Stat::ContextMissing });
+    }
 }
 
 fn count_verdict(verdict: &Verdict, stats: &mut Stats) {

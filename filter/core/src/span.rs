@@ -26,6 +26,8 @@ pub enum Kinds {
 /// What spans look like.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// How much the host is asked for.
+    pub detail: Detail,
     /// What they are called.
     pub name: name::Template,
     /// What they do not tell.
@@ -34,6 +36,16 @@ pub struct Settings {
     pub custom: Vec<custom::Chosen>,
     /// How much they tell.
     pub limits: Limits,
+}
+
+/// How much the host is asked for at the end of a request: that is most of what a span costs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Detail {
+    /// All that it knows.
+    #[default]
+    Full,
+    /// Of a request that went well, its status alone.
+    Minimal,
 }
 
 /// How much a span tells, by OpenTelemetry's names.

@@ -25,7 +25,7 @@ use crate::export::health::Notice;
 use crate::id::Generator;
 use crate::keep::{Kept, Traceresponse};
 use crate::matching::candidate::Candidate;
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
@@ -35,12 +35,12 @@ use crate::semconv::piece::Piece;
 use crate::semconv::rpc::Protocol;
 use crate::semconv::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::span::Kinds;
 use crate::span::about::About;
 use crate::span::active::{ActiveSpan, Recording, State, Waiting};
 use crate::span::exchange::{Place, Side};
 use crate::span::hop::Hop;
 use crate::span::request_text::RequestText;
+use crate::span::{Detail, Kinds};
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
@@ -142,10 +142,18 @@ impl Tracer {
         let mut origin = Origin::of(&mut request, config, sampler, head.now, ids, stats);
         let is_stripped = config.egress.strips(&mut request);
         let is_left_out = matches!(origin.verdict.by, By::Disabled | By::Export);
+        let is_sampled = origin.verdict.sampled && exporter.is_some();
         let may_be_kept =
             !origin.verdict.sampled && !is_left_out && !config.keep.is_off() && exporter.is_some();
         // Where nothing is recorded, what a trusted caller sent goes on as it came.
         let passes = is_left_out && origin.action == Action::Continue;
+        let tells = config.response.is_any() && !passes;
+        let is_logged = config.access_log && !passes;
+        let is_seen = tells || is_logged;
+        let may_be_written = is_sampled || may_be_kept;
+        if !is_seen && !may_be_written {
+            origin.make_no_span();
+        }
         let mut edits = if is_stripped {
             propagation::strip(&fields)
         } else if passes {
@@ -171,10 +179,6 @@ impl Tracer {
             explain(&origin, &circumstances)
         });
         let SpanContext { trace_id, span_id, flags, ref tracestate } = origin.outgoing.context;
-        let tells = config.response.is_any() && !passes;
-        let is_logged = config.access_log && !passes;
-        let may_be_written = origin.verdict.sampled || may_be_kept;
-        let is_seen = tells || is_logged;
         let outer_id = if is_seen || may_be_written { ids.span_id() } else { span_id };
         let mut told = Vec::new();
         if let (Some(name), Some(line)) = (asked, &line) {
@@ -187,9 +191,15 @@ impl Tracer {
             config.response.tell(Traceresponse { trace_id, child_id, flags }, &mut told);
         }
         let marks = Marks::begin(head.now, head.end_of_stream);
-        let state = if exporter.is_none() {
-            State::Passing
-        } else if origin.verdict.sampled {
+        // What is recorded learns its direction with all else at its end, at no extra price.
+        let carries = match is_sampled && !is_explained && request.known_direction().is_none() {
+            true => origin.carries,
+            false => {
+                origin::count_carried(origin.carries, request.direction(), stats);
+                None
+            }
+        };
+        let state = if is_sampled {
             let may_speak =
                 fields.is_forwarded() && config.trust.action(&mut request) == Action::Continue;
             let spans = &config.spans;
@@ -204,6 +214,7 @@ impl Tracer {
                 marks,
                 measured: true,
                 direction: request.known_direction(),
+                carries,
                 route: routes.seek(fields.method, fields.path),
                 request: text,
                 piece: Piece::default(),
@@ -320,9 +331,15 @@ impl Tracer {
         host: &mut (impl Stream + Shared),
     ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
-        let kinds = self.config.kinds_on(Direction::ask(&mut hop.recording.direction, host));
+        let detail = self.config.spans.detail;
+        if detail == Detail::Full {
+            host.gather();
+        }
+        let direction = Direction::ask(&mut hop.recording.direction, host);
+        origin::count_carried(hop.recording.carries, direction, &mut self.stats);
+        let kinds = self.config.kinds_on(direction);
         let sought = std::mem::take(&mut hop.recording.route);
-        let mut exchange = hop.exchange(kinds, host);
+        let mut exchange = hop.exchange(kinds, detail, host);
         if !is_sampled {
             let elapsed = hop.ended.since(hop.recording.marks.started);
             let outcome = || exchange.outcome(Kind::Server, Place::Only);

@@ -11,7 +11,7 @@ impl Vm {
     /// A context is done. Returns whether it may be deleted at once.
     pub(crate) fn done(&mut self, context: u32) -> bool {
         self.stream_ended(context);
-        if !self.roots.contains_key(&context) {
+        if self.streams.remove(&context).is_some() || !self.roots.contains_key(&context) {
             return true;
         }
         // Only root contexts that have not ended keep a VM alive.
@@ -19,7 +19,10 @@ impl Vm {
         let lives = others.any(|(_, it)| it.as_ref().is_some_and(|it| !it.tracer.is_draining()));
         let is_followed = self.is_followed(context);
         let ids = self.ids.get_or_insert_with(seeded);
-        let Some(Some(root)) = self.roots.get_mut(&context) else { return true };
+        let Some(Some(root)) = self.roots.get_mut(&context) else {
+            self.forget(context);
+            return true;
+        };
         root.lineage.withdraw();
         let is_done = match (lives, is_followed) {
             (true, _) => root.drain(ids),
@@ -32,6 +35,9 @@ impl Vm {
         root.tell_stats();
         if !lives {
             self.end_others(context);
+        }
+        if is_done {
+            self.forget(context);
         }
         is_done
     }
@@ -71,22 +77,14 @@ impl Vm {
             root.tell_stats();
             if is_over {
                 root.done();
+                self.forget(id);
             }
         }
     }
 
-    pub(crate) fn delete(&mut self, context: u32) {
-        self.stream_ended(context);
-        self.streams.remove(&context);
-        if !self.roots.contains_key(&context) {
-            return;
-        }
-        let is_followed = self.is_followed(context);
-        if let Some(Some(root)) = self.roots.get_mut(&context) {
-            root.leave(is_followed);
-            root.tell_stats();
-        }
-        self.roots.remove(&context);
+    /// The host deletes a root context without another word, now that it is done.
+    fn forget(&mut self, root: u32) {
+        self.roots.remove(&root);
         self.sees_tries = self.roots.values().flatten().any(|it| it.tracer.sees_tries());
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<Case> {
         |name, more: &str, request, created| case(name, "inbound", more, request, created);
     let trusted = r#","trust":{"default":"continue"}"#;
     let keep = r#","sampling":{"keep":{"errors":true,"slower_than_ms":500}}"#;
+    let minimal = r#","spans":{"detail":"minimal"}"#;
     let ratio = r#","sampling":{"ratio":1e-9}"#;
     let many = r#","routes":{"max":10000}"#;
     let small = r#","batch":{"max_queue_size":8,"max_export_batch_size":8}"#;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Case> {
         inbound("SERVER", "", sampled(), 1),
         case("CLIENT", "outbound", "", sampled(), 1),
         case("SERVER and CLIENT", "gateway", trusted, sampled(), 2),
+        inbound("SERVER, minimal", minimal, sampled(), 1),
         inbound("new trace", "", get(), 1),
         inbound("new trace, left out by a ratio", ratio, get(), 0),
         inbound("unsampled", "", unsampled(), 0),

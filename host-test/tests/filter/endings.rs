@@ -13,7 +13,6 @@ fn every_order_of_the_last_callbacks_gives_one_span() {
         ("log, done, delete: Envoy", Stream::finish as End),
         ("done, log, delete: the specification", Stream::finish_done_first),
         ("done, delete: an upstream filter", Stream::finish_without_log),
-        ("delete alone: an old host", Stream::finish_with_delete_alone),
         ("twice", |it| {
             it.finish();
             it.finish();

@@ -54,10 +54,9 @@ fn happen(hopspan: &Hopspan, place: &mut Stream, event: Event) {
             Action::Continue
         }
         Event::Finish(how) => {
-            match how % 8 {
+            match how % 7 {
                 0 => stream.finish_without_log(),
                 1 => stream.finish_done_first(),
-                2 => stream.finish_with_delete_alone(),
                 _ => stream.finish(),
             }
             *place = hopspan.worker(usize::from(how) % 2).stream();

@@ -112,6 +112,9 @@ impl Situation<'_> {
             ("ratio", _) => "the share that is kept, by the trace-id".to_owned(),
             ("trace", _) if self.has("parent") || self.goes_on() => "the caller's trace".to_owned(),
             ("trace", _) => "a new trace".to_owned(),
+            ("span", span) if self.is("parent", span) => {
+                "the caller's span: this hop makes none".to_owned()
+            }
             ("span", _) if !self.is_passed_on => {
                 "this hop, of which the next hears nothing".to_owned()
             }

@@ -93,6 +93,7 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     "attribute_count_limit": 128,
     "attribute_value_length_limit": 1024,
     "attributes": [],
+    "detail": "full",
     "kind": "auto",
     "name": "{method} {route}",
     "redact": {

@@ -85,12 +85,15 @@ impl About {
 /// Whether something was at the request's path: an upstream says so, and was asked for it.
 ///
 /// What the proxy answers itself says nothing of the path, and an answer to OPTIONS is often the
-/// same for all of them. Of an upgrade the host has no time.
+/// same for all of them. Of an upgrade the host has no time. A host that is not asked for attempts
+/// is believed.
 fn has_found(exchange: &Exchange<'_>) -> bool {
     let method = http::known_method(exchange.request.method());
     let asks = !matches!(method, None | Some("OPTIONS" | "CONNECT" | "TRACE"));
     asks && match exchange.status {
-        Some(200..=299 | 304) => exchange.breakdown.upstream.is_some(),
+        Some(200..=299 | 304) => {
+            exchange.breakdown.upstream.is_some() || exchange.attempts.is_none()
+        }
         Some(101) => exchange.attempts.is_none_or(|it| it > 0),
         _ => false,
     }

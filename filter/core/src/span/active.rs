@@ -89,6 +89,8 @@ pub struct Recording {
     pub measured: bool,
     /// The listener's direction, where it is known already.
     pub direction: Option<Direction>,
+    /// Whether the caller sent context, where that is still to be counted by direction.
+    pub carries: Option<bool>,
     /// What its path says of its route.
     pub route: Sought,
     /// What the request said of itself.
@@ -150,6 +152,11 @@ impl ActiveSpan {
         }
     }
 
+    /// Whether it is written out at its end in any case.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self.state, State::Recording(_))
+    }
+
     /// Whether the response's headers are of interest.
     pub fn wants_response(&self) -> bool {
         !self.told.is_empty() || self.announced || matches!(self.state, State::Waiting(_))
@@ -190,6 +197,7 @@ impl Waiting {
             marks,
             measured: true,
             direction,
+            carries: None,
             route: routes.seek(fields.method, fields.path),
             request,
             piece: Piece::default(),

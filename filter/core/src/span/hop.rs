@@ -3,7 +3,7 @@
 use super::about::About;
 use super::active::Recording;
 use super::exchange::{Exchange, Peer};
-use super::{Kinds, Parent, Span};
+use super::{Detail, Kinds, Parent, Span};
 use crate::context::TraceFlags;
 use crate::id::{SpanId, TraceId};
 use crate::request::{Fact, Headers, Stream, integer};
@@ -35,9 +35,8 @@ pub struct Hop {
 
 impl Hop {
     /// Asks the host for what the spans need, and no more.
-    pub fn exchange(&self, kinds: Kinds, stream: &mut impl Stream) -> Exchange<'_> {
+    pub fn exchange(&self, kinds: Kinds, detail: Detail, stream: &mut impl Stream) -> Exchange<'_> {
         let Recording { marks, measured, request, reason, custom, piece, .. } = &self.recording;
-        stream.gather();
         // The map is dearer than the one fact that is of use in it, but for RPCs.
         let code = number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok());
         let reads_map = request.rpc.is_some() || code.is_none();
@@ -60,8 +59,8 @@ impl Hop {
             cluster: Vec::new(),
             upstream: Peer::default(),
             transport_failure: Vec::new(),
-            route_name: stream.fact(Fact::RouteName).unwrap_or_default(),
-            attempts: number(stream, Fact::Attempts),
+            route_name: Vec::new(),
+            attempts: None,
             resends: 0,
             flags: ResponseFlags::default(),
             code_details: Vec::new(),
@@ -74,7 +73,17 @@ impl Hop {
             custom,
             custom_at_end: Vec::new(),
         };
-        if it.may_have_failed() {
+        let failed = it.may_have_failed();
+        if detail == Detail::Minimal {
+            if !failed {
+                it.breakdown = marks.breakdown(None, None, self.ended);
+                return it;
+            }
+            stream.gather();
+        }
+        it.route_name = stream.fact(Fact::RouteName).unwrap_or_default();
+        it.attempts = number(stream, Fact::Attempts);
+        if failed {
             it.flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
             it.code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
             // The proxy follows the redirect itself, in a stream of its own: this one is over.

@@ -24,6 +24,9 @@ pub struct RequestText {
 
 const PARTS: usize = 9;
 
+/// By so much a query grows, as a rule, where a value is masked.
+const MASKED: usize = 16;
+
 impl RequestText {
     /// Copies what a span will say about the request. A caller that is `trusted` may say by
     /// `x-forwarded-host` and `-proto` what was asked for.
@@ -53,7 +56,9 @@ impl RequestText {
             tracestate,
         ];
         let Self { bytes, ends, redacted, .. } = &mut it;
-        bytes.reserve(text.iter().chain([&path]).map(|part| limits.cut(part).len()).sum());
+        let query_room = query.map_or(0, |it| it.len().saturating_add(MASKED));
+        let parts = text.iter().chain([&path]).map(|part| limits.cut(part).len());
+        bytes.reserve(parts.fold(query_room, usize::saturating_add));
         let mut ends = ends.iter_mut();
         let mut end = |bytes: &Vec<u8>| {
             if let Some(end) = ends.next() {

@@ -22,28 +22,46 @@ fn a_context_goes_on_as_far_as_it_is_trusted() {
     let (none, all) = (r#""sampling":{"ratio":0}"#, r#""sampling":{"ratio":1}"#);
     let restart = r#""trust":{"default":"restart"}"#;
     let fresh = "another trace";
-    for (why, settings, traceparent, want_trace, want_flags) in [
-        ("a sampled caller", [inbound, none], from("01"), TRACE, "01"),
-        ("its random flag", [inbound, none], from("03"), TRACE, "03"),
-        ("an unsampled caller", [inbound, all], from("00"), TRACE, "00"),
-        ("flags that nobody knows", [inbound, all], from("fc"), TRACE, "00"),
-        ("a stranger cannot sample", [gateway, none], from("03"), TRACE, "02"),
-        ("nor keep us from it", [gateway, all], from("00"), TRACE, "01"),
-        ("no context", [inbound, none], String::new(), fresh, "02"),
-        ("a broken one", [inbound, all], from("0g"), fresh, "03"),
-        ("restart", [restart, all], from("00"), fresh, "03"),
+    // Whom the upstream is told to be called by.
+    let (hop, caller) = (false, true);
+    for (why, settings, traceparent, want_trace, want_parent, want_flags) in [
+        ("a sampled caller", [inbound, none], from("01"), TRACE, hop, "01"),
+        ("its random flag", [inbound, none], from("03"), TRACE, hop, "03"),
+        ("an unsampled caller", [inbound, all], from("00"), TRACE, caller, "00"),
+        ("flags that nobody knows", [inbound, all], from("fc"), TRACE, caller, "00"),
+        ("a stranger cannot sample", [gateway, none], from("03"), TRACE, hop, "02"),
+        ("nor keep us from it", [gateway, all], from("00"), TRACE, hop, "01"),
+        ("a stranger who did not, as we", [gateway, none], from("00"), TRACE, caller, "00"),
+        ("no context", [inbound, none], String::new(), fresh, hop, "02"),
+        ("a broken one", [inbound, all], from("0g"), fresh, hop, "03"),
+        ("restart", [restart, all], from("00"), fresh, hop, "03"),
     ] {
         let mut tracer =
             tracer(&format!(r#"{{{},"collector":{{"cluster":"c"}}}}"#, settings.join(",")));
         let headers = [("traceparent", &traceparent[..])];
         let headers = if traceparent.is_empty() { &[][..] } else { &headers };
         let started = exchange(&mut tracer, headers, Scripted::answered("200"));
-        let (trace, parent, flags) = sent(&started);
+        let (trace, parent, flags) = sent_on(&traceparent, &started);
         assert_eq!(trace == TRACE, want_trace == TRACE, "{why}: {trace}");
-        assert_ne!(parent, PARENT, "{why}: the upstream's parent is this hop");
+        assert_eq!(parent == PARENT, want_parent, "{why}: {parent}");
         assert_eq!(flags, want_flags, "{why}");
         let recorded = !exported(&mut tracer).is_empty();
         assert_eq!(recorded, flags.ends_with(['1', '3']), "{why}");
+    }
+}
+
+#[test]
+fn who_makes_no_span_names_none() {
+    let caller = format!("00-{TRACE}-{PARENT}-01");
+    for (why, settings, want) in [
+        ("nothing is exported", "", true),
+        ("the response tells of this hop", r#","response":{"traceresponse":true}"#, false),
+        ("the access log does", r#","access_log":{"filter_state":true}"#, false),
+    ] {
+        let mut tracer = tracer(&format!(r#"{{"direction":"inbound"{settings}}}"#));
+        let headers = [("traceparent", &caller[..])];
+        let started = exchange(&mut tracer, &headers, Scripted::answered("200"));
+        assert_eq!(started.edits.is_empty(), want, "{why}: {:?}", started.edits);
     }
 }
 
@@ -72,8 +90,13 @@ fn a_decision_counts_as_far_as_its_caller_is_trusted() {
         ));
         let started = exchange(&mut tracer, &[("b3", &b3)], Scripted::answered("200"));
         let edits = written(&started);
-        let [_, value] = &edits[..] else { panic!("{why}: {edits:?}") };
-        let parts: Vec<_> = value.strip_prefix("b3: ").unwrap().split('-').collect();
+        let value = match &edits[..] {
+            [_, value] => value.strip_prefix("b3: ").unwrap(),
+            // W3C's header is added, and theirs stands.
+            [_] if why == "deny" => &b3,
+            _ => panic!("{why}: {edits:?}"),
+        };
+        let parts: Vec<_> = value.split('-').collect();
         assert_eq!((parts[0] == TRACE, parts[2]), (trace == TRACE, state), "{why}");
         let spans = exported(&mut tracer);
         assert_eq!(!spans.is_empty(), recorded, "{why}");

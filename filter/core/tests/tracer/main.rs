@@ -177,10 +177,17 @@ fn start(tracer: &mut Tracer, more: &[(&str, &str)], stream: &mut Scripted) -> S
 
 /// The `traceparent` that a hop sends on: trace-id, parent-id, flags.
 fn sent(started: &Started) -> (String, String, String) {
-    let [Edit::Replace("traceparent", value), ..] = &started.edits[..] else {
-        panic!("{:?}", started.edits)
+    assert!(!started.edits.is_empty());
+    sent_on("", started)
+}
+
+/// The same, where the one that `came` may go on untouched.
+fn sent_on(came: &str, started: &Started) -> (String, String, String) {
+    let text = match &started.edits[..] {
+        [] => came.to_owned(),
+        [Edit::Replace("traceparent", value), ..] => String::from_utf8(value.clone()).unwrap(),
+        other => panic!("{other:?}"),
     };
-    let text = String::from_utf8(value.clone()).unwrap();
     let parts: Vec<&str> = text.split('-').collect();
     (parts[1].into(), parts[2].into(), parts[3].into())
 }

@@ -208,3 +208,17 @@ fn calls_without_context_are_counted_for_the_service_that_makes_them() {
         assert_eq!((counted[0], counted[1]), want, "{why}");
     }
 }
+
+#[test]
+fn a_recorded_request_asks_for_its_direction_at_its_end_alone() {
+    let mut tracer = tracer(r#"{"collector":{"cluster":"c"}}"#);
+    let mut stream = Scripted::answered("200").with(Fact::ListenerDirection, &2_i64.to_le_bytes());
+    let span = start(&mut tracer, &[], &mut stream).span.unwrap();
+    assert_eq!(stream.asked, []);
+    assert_eq!(tracer.stats.get(Stat::ContextMissing), 0);
+    tracer.finish(span, &mut stream, || at(52));
+    assert!(stream.asked.contains(&Fact::ListenerDirection));
+    assert_eq!(tracer.stats.get(Stat::ContextMissing), 1);
+    let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+    assert_eq!(span.kind(), otlp_types::span::SpanKind::Client);
+}

@@ -399,3 +399,24 @@ fn nothing_is_asked_that_no_attribute_needs() {
     let nothing = Scripted::answered("200");
     assert_eq!(asked("{}", nothing), [ListenerDirection], "is it outbound without context?");
 }
+
+#[test]
+fn a_minimal_span_asks_for_the_status_of_what_went_well() {
+    let document =
+        r#"{"direction":"inbound","collector":{"cluster":"c"},"spans":{"detail":"minimal"}}"#;
+    for (why, status, asked_all) in [("a good answer", "200", false), ("an error", "503", true)] {
+        let mut tracer = tracer(document);
+        let code = status.parse().unwrap();
+        let mut stream = Scripted::answered(status).number(Fact::ResponseCode, code);
+        let mut span = start(&mut tracer, &[], &mut stream).span.unwrap();
+        span.response_ended(|| ms(51));
+        tracer.finish(span, &mut stream, || at(52));
+        assert_eq!(stream.asked != [Fact::ResponseCode], asked_all, "{why}: {:?}", stream.asked);
+        let [span] = &exported(&mut tracer)[..] else { panic!("one span") };
+        let told = attributes(span);
+        let has = |key: &str| told.iter().any(|it| it.starts_with(key));
+        assert!(has("http.response.status_code=") && has("url.path="), "{why}: {told:?}");
+        assert_eq!(has("hopspan.upstream.cluster="), asked_all, "{why}: {told:?}");
+        assert_eq!(has("hopspan.proxy_time_ns="), asked_all, "{why}: {told:?}");
+    }
+}

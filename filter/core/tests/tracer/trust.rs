@@ -31,7 +31,7 @@ fn rules_decide_before_the_default_does() {
             .with(Fact::ClientAddress, client.as_bytes());
         let traceparent = format!("00-{TRACE}-{PARENT}-00");
         let started = exchange(&mut tracer, &[("traceparent", &traceparent)], stream);
-        let (trace, _, sampled) = sent(&started);
+        let (trace, _, sampled) = sent_on(&traceparent, &started);
         assert_eq!((trace == TRACE, &sampled[..]), (same, flags), "{why}");
         assert_eq!(tracer.stats.get(Stat::UntrustedContext), untrusted, "{why}");
         let spans = exported(&mut tracer);
