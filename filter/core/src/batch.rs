@@ -55,6 +55,15 @@ pub enum Priority {
     High,
 }
 
+impl Priority {
+    fn share(self, max: usize) -> usize {
+        match self {
+            Self::Normal => max.saturating_sub(max / 4),
+            Self::High => max,
+        }
+    }
+}
+
 /// Spans that wait, in the order in which they were finished.
 ///
 /// A span is written behind its predecessors in the body of the next request, so that
@@ -87,6 +96,12 @@ impl Queue {
         }
     }
 
+    /// Whether there may be a place for one more span.
+    pub fn has_place(&self, priority: Priority) -> bool {
+        let Limits { max_queue_size, max_queue_bytes, .. } = self.limits;
+        self.spans < priority.share(max_queue_size) && self.bytes < priority.share(max_queue_bytes)
+    }
+
     /// Takes a span, which `encode` appends to the bytes it is given.
     ///
     /// # Errors
@@ -98,11 +113,7 @@ impl Queue {
         priority: Priority,
         encode: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Result<(), Refused> {
-        let share = |max: usize| match priority {
-            Priority::Normal => max.saturating_sub(max / 4),
-            Priority::High => max,
-        };
-        if self.spans >= share(self.limits.max_queue_size) {
+        if self.spans >= priority.share(self.limits.max_queue_size) {
             return Err(Refused::QueueFull);
         }
         if self.open.is_empty() {
@@ -116,7 +127,7 @@ impl Queue {
             self.open.truncate(start);
             return Err(Refused::TooBig);
         }
-        if self.bytes.saturating_add(len) > share(self.limits.max_queue_bytes) {
+        if self.bytes.saturating_add(len) > priority.share(self.limits.max_queue_bytes) {
             self.open.truncate(start);
             return Err(Refused::QueueFull);
         }
@@ -258,8 +269,11 @@ mod tests {
         let taken = |queue: &mut Queue, priority| {
             (0..20).filter(|_| queue.push(priority, span(1)).is_ok()).count()
         };
+        assert!(queue.has_place(Priority::Normal));
         assert_eq!(taken(&mut queue, Priority::Normal), 6);
+        assert!(!queue.has_place(Priority::Normal) && queue.has_place(Priority::High));
         assert_eq!(taken(&mut queue, Priority::High), 2);
+        assert!(!queue.has_place(Priority::High));
     }
 
     proptest! {

@@ -118,6 +118,17 @@ impl Exporter {
         });
     }
 
+    /// Whether there may be a place for a span of something that went well.
+    pub fn has_place(&self) -> bool {
+        self.queue.has_place(Priority::Normal)
+    }
+
+    /// Counts spans that there is no place for, so that nobody makes them.
+    pub fn refuse(&self, spans: i64, stats: &mut Stats) {
+        stats.add(Stat::SpansCreated, spans);
+        stats.add(Stat::DroppedQueueFull, spans);
+    }
+
     /// Whether a whole request waits that nothing keeps from being sent at once.
     pub fn is_ready(&self, now: Monotonic) -> bool {
         self.queue.has_batch() && self.may_send(now)

@@ -331,7 +331,9 @@ impl Tracer {
         host: &mut (impl Stream + Shared),
     ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
-        let detail = self.config.spans.detail;
+        // Without a place in the queue all that is asked is whether it failed: that may have one.
+        let is_narrow = is_sampled && tried.tries().is_none() && !exporter.has_place();
+        let detail = if is_narrow { Detail::Minimal } else { self.config.spans.detail };
         if detail == Detail::Full {
             host.gather();
         }
@@ -340,6 +342,10 @@ impl Tracer {
         let kinds = self.config.kinds_on(direction);
         let sought = std::mem::take(&mut hop.recording.route);
         let mut exchange = hop.exchange(kinds, detail, host);
+        if is_narrow && !exchange.may_have_failed() {
+            exporter.refuse(if kinds == Kinds::Both { 2 } else { 1 }, &mut self.stats);
+            return exporter.is_ready(hop.ended);
+        }
         if !is_sampled {
             let elapsed = hop.ended.since(hop.recording.marks.started);
             let outcome = || exchange.outcome(Kind::Server, Place::Only);

@@ -146,7 +146,7 @@ async fn honours_a_caller_that_did_not_sample() {
     assert_eq!(span.text("url.path"), Some("/loud"));
     let sent = hop.upstream.seen(2).await[0].traceparent();
     assert_eq!((sent.trace_id.as_str(), sent.flags.as_str()), (TRACE, "00"));
-    assert_ne!(sent.parent_id, PARENT, "the parent of what follows is this hop");
+    assert_eq!(sent.parent_id, PARENT, "there is no span of this hop");
     let stats = hop.proxy.stats().await;
     assert_eq!(stats.hopspan("sampling.dropped"), 1, "{stats}");
     assert_eq!(stats.hopspan("sampling.sampled"), 1, "{stats}");

@@ -82,3 +82,29 @@ fn what_is_left_goes_to_the_successor() {
 fn next_call(tracer: &mut Tracer, millis: u64) -> Option<Call<'_>> {
     tracer.next_call(ms(millis), |_| None)
 }
+
+#[test]
+fn a_full_queue_asks_only_whether_a_request_failed() {
+    let document = r#"{"direction":"gateway","collector":{"cluster":"c"},
+        "batch":{"max_queue_size":8}}"#;
+    let mut tracer = tracer(document);
+    let asked = |tracer: &mut Tracer, status: &'static str, code| {
+        let mut stream = Scripted::answered(status).number(Fact::ResponseCode, code);
+        let mut span = start(tracer, &[], &mut stream).span.unwrap();
+        span.response_ended(|| ms(51));
+        tracer.finish(span, &mut stream, || at(52));
+        stream.asked.len()
+    };
+    let whole = asked(&mut tracer, "200", 200);
+    // Two of eight places are for what failed.
+    for _ in 0..2 {
+        assert_eq!(asked(&mut tracer, "200", 200), whole);
+    }
+    assert_eq!(asked(&mut tracer, "200", 200), 1, "the status");
+    assert!(asked(&mut tracer, "503", 503) > whole);
+    let stats = [Stat::SpansCreated, Stat::SpansQueued, Stat::DroppedQueueFull];
+    assert_eq!(stats.map(|it| tracer.stats.get(it)), [10, 8, 2]);
+    let spans = exported(&mut tracer);
+    let failed = spans.iter().filter(|it| it.status.is_some()).count();
+    assert_eq!((spans.len(), failed), (8, 2));
+}
