@@ -12,19 +12,22 @@ use crate::host;
 use hopspan_core::request::{Fact, Headers};
 use std::ops::Range;
 
-/// What nearly every recorded request is asked for at its end, in the order of the list.
+/// What nearly every recorded request is asked for at its end, in the order of the list. The first
+/// [`FEW`] are those of a request that is only counted.
 const FACTS: [Fact; 10] = [
     Fact::ListenerDirection,
     Fact::ResponseCode,
+    Fact::Attempts,
+    Fact::Cluster,
+    Fact::BackendLatency,
     Fact::Protocol,
     Fact::ClientAddress,
     Fact::RouteName,
-    Fact::Attempts,
-    Fact::Cluster,
     Fact::UpstreamAddress,
     Fact::PoolReady,
-    Fact::BackendLatency,
 ];
+
+const FEW: usize = 5;
 
 /// Only with TLS: two more items are lists of their own, or empty where there is none.
 const PEERS: [[Fact; PEER]; 2] = [
@@ -41,13 +44,14 @@ const ABSENT: &str = "''";
 /// After so many failures in a row the host is not asked again.
 const MAX_FAILURES: u8 = 3;
 
-/// The expression, as one root context has it: to Envoy it belongs to that, and ends with it.
+/// The expressions, as one root context has them: to Envoy they belong to that, and end with it.
 #[derive(Debug)]
 pub(crate) struct AtOnce {
     /// Whether the direction of the listener is one of the facts: most configurations know it.
     asks_direction: bool,
-    /// What the host calls it; created when it is first used, so never on the main thread.
-    token: Option<Vec<u8>>,
+    /// What the host calls them; each is created when it is first used, so never on the main thread.
+    all: Option<Vec<u8>>,
+    few: Option<Vec<u8>>,
     failures: u8,
 }
 
@@ -57,31 +61,45 @@ pub(crate) struct Gathered {
     list: Vec<u8>,
     /// Where each fact is in there, in the order of [`FACTS`] and [`PEERS`].
     places: [Range<usize>; ALL],
+    /// How many of them were asked for.
+    asked: usize,
 }
 
 // === impl AtOnce ===
 
 impl AtOnce {
     pub(crate) fn new(asks_direction: bool) -> Self {
-        Self { asks_direction, token: None, failures: 0 }
+        Self { asks_direction, all: None, few: None, failures: 0 }
     }
 
     /// Asks for all of them; `None` if they must be asked for one by one.
     pub(crate) fn gather(&mut self) -> Option<Gathered> {
+        self.evaluate(|it| &mut it.all, expression, Gathered::new)
+    }
+
+    /// Asks for those of a request that is only counted.
+    pub(crate) fn gather_few(&mut self) -> Option<Gathered> {
+        self.evaluate(|it| &mut it.few, expression_of_few, Gathered::of_few)
+    }
+
+    fn evaluate(
+        &mut self,
+        token: fn(&mut Self) -> &mut Option<Vec<u8>>,
+        expression: fn(bool) -> String,
+        read: fn(Vec<u8>) -> Option<Gathered>,
+    ) -> Option<Gathered> {
         if self.failures >= MAX_FAILURES {
             return None;
         }
-        let gathered = self.evaluate();
+        let asks_direction = self.asks_direction;
+        let token = token(self);
+        if token.is_none() {
+            *token = host::foreign("expr_create", expression(asks_direction).as_bytes());
+        }
+        let value = token.as_deref().and_then(|it| host::foreign("expr_evaluate", it));
+        let gathered = value.and_then(read);
         self.failures = if gathered.is_some() { 0 } else { self.failures.saturating_add(1) };
         gathered
-    }
-
-    fn evaluate(&mut self) -> Option<Gathered> {
-        if self.token.is_none() {
-            let expression = expression(self.asks_direction);
-            self.token = host::foreign("expr_create", expression.as_bytes());
-        }
-        Gathered::new(host::foreign("expr_evaluate", self.token.as_deref()?)?)
     }
 }
 
@@ -89,19 +107,33 @@ impl AtOnce {
 /// `has()` guards it, which takes as long as the fact itself; where an upstream has answered
 /// they are all there. [`ABSENT`] stands for what is absent, or not asked for.
 fn expression(asks_direction: bool) -> String {
-    let is_asked = |it| asks_direction || it != Fact::ListenerDirection;
-    let plain = FACTS.map(|it| if is_asked(it) { field(it) } else { ABSENT.into() });
-    let guarded = FACTS.map(|it| match is_asked(it) {
-        true => if_present(it, &field(it)),
-        false => ABSENT.into(),
-    });
     let peers = PEERS.map(|[tls, names @ ..]| {
         let [uri, dns] = names.map(|it| if_present(it, &field(it)));
         if_present(tls, &list(&[field(tls), uri, dns]))
     });
-    let answered = list(&[plain.as_slice(), &peers].concat());
-    let otherwise = list(&[guarded.as_slice(), &peers].concat());
-    ["has(", &field(Fact::BackendLatency), ")?", &answered, ":", &otherwise].concat()
+    of_lists(&FACTS, asks_direction, &peers)
+}
+
+/// The same for the first of them.
+fn expression_of_few(asks_direction: bool) -> String {
+    of_lists(FACTS.first_chunk::<FEW>().map_or(&[], |it| it), asks_direction, &[])
+}
+
+fn of_lists(facts: &[Fact], asks_direction: bool, more: &[String]) -> String {
+    let is_asked = |it: &Fact| asks_direction || *it != Fact::ListenerDirection;
+    let (mut answered, mut otherwise) = (Vec::new(), Vec::new());
+    for it in facts {
+        let (plain, guarded) = match is_asked(it) {
+            true => (field(*it), if_present(*it, &field(*it))),
+            false => (ABSENT.into(), ABSENT.into()),
+        };
+        answered.push(plain);
+        otherwise.push(guarded);
+    }
+    answered.extend_from_slice(more);
+    otherwise.extend_from_slice(more);
+    let has_answered = ["has(", &field(Fact::BackendLatency), ")?"].concat();
+    [has_answered, list(&answered), ":".into(), list(&otherwise)].concat()
 }
 
 fn field(fact: Fact) -> String {
@@ -132,13 +164,21 @@ impl Gathered {
                 find_items(&list, peer.clone(), found)?;
             }
         }
-        Some(Self { list, places })
+        Some(Self { list, places, asked: ALL })
+    }
+
+    /// The same of [`expression_of_few`].
+    fn of_few(list: Vec<u8>) -> Option<Self> {
+        let mut places = [const { 0..0 }; ALL];
+        find_items(&list, 0..list.len(), places.get_mut(..FEW)?)?;
+        Some(Self { list, places, asked: FEW })
     }
 
     /// One of them, empty if it is absent; `None` if it is not among them.
     pub(crate) fn get(&self, fact: Fact) -> Option<&[u8]> {
         let mut all = FACTS.iter().chain(PEERS.as_flattened());
-        let place = self.places.get(all.position(|it| *it == fact)?)?;
+        let place = all.position(|it| *it == fact).filter(|it| *it < self.asked)?;
+        let place = self.places.get(place)?;
         self.list.get(place.clone())
     }
 }

@@ -45,6 +45,10 @@ impl Stream for CurrentStream<'_> {
         self.gathered = self.at_once.as_mut().and_then(|it| it.gather());
     }
 
+    fn gather_few(&mut self) {
+        self.gathered = self.at_once.as_mut().and_then(|it| it.gather_few());
+    }
+
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>> {
         if self.is_try && fact == Fact::ClientAddress {
             return None;

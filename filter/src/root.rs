@@ -4,13 +4,14 @@ use crate::expr::AtOnce;
 use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Map, Status};
 use crate::say;
+use crate::vm::worker_number;
 use hopspan_core::context::{SpanContext, TraceFlags};
-use hopspan_core::export::CallId;
 use hopspan_core::export::answer::Answer;
+use hopspan_core::export::{Call, CallId};
 use hopspan_core::id::Generator;
 use hopspan_core::request::Headers;
 use hopspan_core::stats::Stat;
-use hopspan_core::time::Monotonic;
+use hopspan_core::time::{Monotonic, Now};
 use hopspan_core::tracer::{DRAIN, Tracer};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -167,8 +168,11 @@ impl Root {
     }
 
     /// The configuration ends, its VM with it, and somebody comes after.
-    pub(crate) fn stop(&mut self) -> bool {
-        self.tracer.drain(host::monotonic());
+    pub(crate) fn stop(&mut self, ids: &mut Generator) -> bool {
+        let now = host::now();
+        self.tracer.drain(now.mono);
+        // Who comes after takes spans, and cannot take counts.
+        self.report(now, ids);
         true
     }
 
@@ -214,31 +218,26 @@ impl Root {
         let now = host::now();
         let deflate = |plain: &[u8]| host::foreign("compress", plain);
         while let Some(call) = self.tracer.next_call(now.mono, deflate) {
-            let context = SpanContext {
-                trace_id: ids.trace_id(),
-                span_id: ids.span_id(),
-                flags: TraceFlags::RANDOM,
-                tracestate: Cow::default(),
-            };
             let id = call.id;
-            let timeout = u32::try_from(call.collector.timeout.as_millis()).unwrap_or(u32::MAX);
-            let headers = call.headers(&context);
-            let unsent =
-                match host::http_call(&call.collector.cluster, &headers, &call.body, timeout) {
-                    Ok(token) => {
-                        if self.calls.len() >= MAX_CALLS {
-                            self.calls.remove(0);
-                        }
-                        self.calls.push((token, id));
-                        continue;
-                    }
-                    Err(Status::BAD_ARGUMENT) => Answer::NoSuchCluster,
-                    Err(_) => Answer::Unsent,
-                };
-            self.tracer.answered(id, &unsent, now, ids.bits());
+            if let Err(unsent) = dispatch(&call, &mut self.calls, ids) {
+                self.tracer.answered(id, &unsent, now, ids.bits());
+            }
         }
+        self.report(now, ids);
         while let Some(notice) = self.tracer.notice() {
             say::notice(&notice);
+        }
+    }
+
+    /// Sends the report of metrics that is due.
+    fn report(&mut self, now: Now, ids: &mut Generator) {
+        self.tracer.number_metrics(worker_number);
+        let deflate = |plain: &[u8]| host::foreign("compress", plain);
+        while let Some(call) = self.tracer.next_report(now, deflate) {
+            let id = call.id;
+            if let Err(unsent) = dispatch(&call, &mut self.calls, ids) {
+                self.tracer.answered(id, &unsent, now, ids.bits());
+            }
         }
     }
 
@@ -248,5 +247,34 @@ impl Root {
         if period != self.period && host::set_tick_period(period) == Status::OK {
             self.period = period;
         }
+    }
+}
+
+/// Hands a request to the host, and notes it among `calls`; or says why it was not sent.
+fn dispatch(
+    call: &Call<'_>,
+    calls: &mut Vec<(u32, CallId)>,
+    ids: &mut Generator,
+) -> Result<(), Answer<'static>> {
+    let context = SpanContext {
+        trace_id: ids.trace_id(),
+        span_id: ids.span_id(),
+        flags: TraceFlags::RANDOM,
+        tracestate: Cow::default(),
+    };
+    let timeout = u32::try_from(call.collector.timeout.as_millis()).unwrap_or(u32::MAX);
+    let headers = call.headers(&context);
+    match host::http_call(&call.collector.cluster, &headers, &call.body, timeout) {
+        Ok(token) => {
+            if calls.len() >= MAX_CALLS {
+                // Whichever is the oldest: to remove by a place might panic.
+                let mut is_oldest = true;
+                calls.retain(|_| !std::mem::take(&mut is_oldest));
+            }
+            calls.push((token, call.id));
+            Ok(())
+        }
+        Err(Status::BAD_ARGUMENT) => Err(Answer::NoSuchCluster),
+        Err(_) => Err(Answer::Unsent),
     }
 }

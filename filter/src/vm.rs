@@ -128,7 +128,11 @@ impl Vm {
         say::once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
         let metrics = Stat::ALL.map(|it| self.metric(it, config.resource.service_name()));
         let (unknown_keys, delay) = (config.unknown_keys, config.batch.schedule_delay);
-        let mut it = Root::new(Tracer::new(config), Lineage::new(&document), metrics);
+        let mut tracer = Tracer::new(config);
+        for other in self.roots.values().flatten() {
+            tracer.count_with(&other.tracer);
+        }
+        let mut it = Root::new(tracer, Lineage::new(&document), metrics);
         it.lineage.announce(it.takes_over());
         it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
@@ -326,7 +330,7 @@ fn seeded() -> Generator {
 }
 
 /// A number that no other worker of this process has, as far as the host can count.
-fn worker_number() -> u64 {
+pub(crate) fn worker_number() -> u64 {
     const KEY: &str = "hopspan.workers";
     for _ in 0..64 {
         let (value, cas) = SharedData.get(KEY).unwrap_or((Vec::new(), ABSENT));

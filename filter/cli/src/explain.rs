@@ -124,7 +124,7 @@ impl Explanation {
         let config = tracer.config();
         let (state, told, is_passed_on) = match span {
             Some(ActiveSpan { state, told, is_ours, .. }) => (Some(state), told, is_ours),
-            None => (None, Vec::new(), false),
+            None => (None, Box::default(), false),
         };
         let fields = RequestFields::of(head.headers);
         let mut proxy_again = Proxy::new(&request.facts);

@@ -3,9 +3,8 @@
 use super::attributes::Attributes;
 use super::group::group;
 use super::headers::Headers;
-use super::kind::{Count, Flag, Kind, Maybe, Millis, MillisOrNone, OneOf, Share, Words};
+use super::kind::{Count, Flag, Maybe, Millis, MillisOrNone, OneOf, Share, Words};
 use super::list::{BaggageKeys, Each, ListOf};
-use super::reader::Reader;
 use super::routes::Routes;
 use super::rules::{Patterns, RULES, SamplingRule, TrustRule};
 use super::services::PeerService;
@@ -20,7 +19,6 @@ use hopspan_core::request::Direction;
 use hopspan_core::semconv;
 use hopspan_core::span::Kinds;
 use hopspan_core::trust::Action;
-use serde_json::{Value, json};
 use std::time::Duration;
 
 group! {
@@ -96,6 +94,8 @@ group! {
         authority: Text<Authority> = None,
         /// :path of callouts. The default is /v1/traces, for zipkin/json /api/v2/spans.
         traces_path: Text<Path> = None,
+        /// :path of callouts with metrics.
+        metrics_path: Text<Path> = Some("/v1/metrics".to_owned()),
         /// Further headers of callouts, such as authorization. ${NAME} in a value is replaced
         /// from the VM's environment. Values are never logged. Those of
         /// OTEL_EXPORTER_OTLP_HEADERS are added where their names are not written here.
@@ -257,10 +257,15 @@ group! {
 }
 
 group! {
-    /// Metrics, which this version does not have yet.
+    /// Counting requests, recorded or not.
     struct Metrics {
-        /// Where metrics go: nowhere.
-        to: Nowhere = (),
+        /// Where metrics go. otlp: to the collector, of collector.protocol http/protobuf.
+        to: ListOf<Destination> = Vec::new(),
+        /// How often metrics are sent, in milliseconds.
+        interval_ms: Millis<10, 60_000> = Duration::from_secs(10),
+        /// Most series of one worker. Some of them are for what finds no room, and counts as
+        /// _other.
+        max_series: Count<20, 10_000> = 500,
         /// Whether the next hop is told who calls, in the tracestate: it removes that again.
         /// auto: on outbound listeners and gateways, where sampling.keep needs it. Never towards
         /// clusters that are not part of an Istio mesh, nor those of trust.strip_on_egress.
@@ -364,25 +369,12 @@ impl Words for Compression {
     const ALL: &'static [(&'static str, Self)] = &[("none", Self::None), ("gzip", Self::Gzip)];
 }
 
-/// The empty list.
-pub(super) struct Nowhere;
+/// Where metrics go.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Destination {
+    Otlp,
+}
 
-impl Kind for Nowhere {
-    type Value = ();
-
-    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<()> {
-        let nowhere = found.as_array().is_some_and(Vec::is_empty);
-        if !nowhere {
-            reader.problem("must be []: this version has no metrics yet");
-        }
-        nowhere.then_some(())
-    }
-
-    fn write((): &mut ()) -> Option<Value> {
-        Some(json!([]))
-    }
-
-    fn schema() -> Value {
-        json!({ "type": "array", "maxItems": 0 })
-    }
+impl Words for Destination {
+    const ALL: &'static [(&'static str, Self)] = &[("otlp", Self::Otlp)];
 }

@@ -155,6 +155,7 @@ fn read_as(document: &[u8], around: &Surroundings<'_>, strictly: bool) -> Result
         routes: routes.value.settings(),
         services: services.value.into_iter().map(PeerService::service).collect(),
         is_istio: istio.is_some(),
+        metrics: metrics.value.settings(),
         announce: metrics.value.announce_caller.value,
         response: response.value.settle(),
         access_log: access_log.value.filter_state.value,

@@ -2,8 +2,8 @@
 
 use super::attributes::OF_SERVICE;
 use super::keys::{
-    Batch, Collector, Document, Egress, Force, Injected, Keep, Propagation, Response, Retry,
-    Sampling, Service, Trust,
+    Batch, Collector, Document, Egress, Force, Injected, Keep, Metrics, Propagation, Response,
+    Retry, Sampling, Service, Trust,
 };
 use super::kind::{Kind, Setting, word};
 use super::reader::{Reader, as_json, quoted};
@@ -11,12 +11,12 @@ use super::rules::{SamplingRule, TrustRule};
 use super::text::{Authority, Text};
 use hopspan_core::batch::Limits;
 use hopspan_core::encode::otlp::Envelope;
-use hopspan_core::encode::{Resource, Value};
+use hopspan_core::encode::{Protocol, Resource, Value};
 use hopspan_core::export::{self, ClusterNaming};
 use hopspan_core::request::Direction;
 use hopspan_core::sampling::{TraceIdRatio, head};
 use hopspan_core::span::Kinds;
-use hopspan_core::{config, keep, propagation, semconv, trust};
+use hopspan_core::{config, keep, metrics, propagation, semconv, trust};
 use std::num::NonZeroU32;
 
 impl Document {
@@ -32,7 +32,7 @@ impl Document {
     /// Two that are written and contradict each other are a problem; a default gives way to
     /// what is written.
     pub(super) fn reconcile(&mut self, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
-        let Self { batch, retry, collector, propagation, sampling, .. } = self;
+        let Self { batch, retry, collector, propagation, sampling, metrics, .. } = self;
         propagation.value.settle(reader);
         let (batch, retry) = (&mut batch.value, &mut retry.value);
         at_most(
@@ -51,6 +51,7 @@ impl Document {
             reader,
         );
         collector.value.settle(collector.written, reader, warnings);
+        metrics.value.settle(&collector.value, reader, warnings);
         let force = &sampling.value.force.value;
         if force.header.value.is_none() && force.value.written {
             warnings.push("sampling.force: has no header, so nothing is forced".to_owned());
@@ -102,8 +103,16 @@ impl Service {
 impl Collector {
     /// Where spans go, if anywhere.
     pub(super) fn collector(self, naming: ClusterNaming) -> Option<export::Collector> {
-        let Self { cluster, protocol, compression, authority, traces_path, headers, timeout_ms } =
-            self;
+        let Self {
+            cluster,
+            protocol,
+            compression,
+            authority,
+            traces_path,
+            metrics_path,
+            headers,
+            timeout_ms,
+        } = self;
         Some(export::Collector {
             cluster: cluster.value?,
             naming,
@@ -111,6 +120,7 @@ impl Collector {
             compression: compression.value,
             authority: authority.value.unwrap_or_default(),
             traces_path: traces_path.value.unwrap_or_default(),
+            metrics_path: metrics_path.value.unwrap_or_default(),
             headers: headers.value,
             timeout: timeout_ms.value,
         })
@@ -238,6 +248,35 @@ impl Trust {
     }
 }
 
+impl Metrics {
+    fn settle(&self, collector: &Collector, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
+        if self.to.value.is_empty() {
+            return;
+        }
+        if collector.cluster.value.is_none() {
+            warnings
+                .push("metrics.to: there is no collector.cluster, so nothing is sent".to_owned());
+        }
+        let protocol = &collector.protocol.value;
+        if *protocol != Protocol::HttpProtobuf {
+            let found = as_json(&word(protocol).unwrap_or_default());
+            let message = format!(
+                "must be [] where collector.protocol is {found}: metrics are sent as \
+                 \"http/protobuf\" alone"
+            );
+            reader.problem_at("metrics.to", message);
+        }
+    }
+
+    /// How requests are counted, if they are.
+    pub(super) fn settings(&self) -> Option<metrics::Settings> {
+        let Self { to, interval_ms, max_series, announce_caller: _ } = self;
+        let settings =
+            metrics::Settings { interval: interval_ms.value, max_series: max_series.value };
+        (!to.value.is_empty()).then_some(settings)
+    }
+}
+
 impl Response {
     pub(super) fn settle(self) -> config::Response {
         let Self { trace_id_header, traceresponse, server_timing } = self;
@@ -292,6 +331,7 @@ pub(super) fn upstream(config: &mut config::Config) {
     config.keep = keep::Policy::default();
     config.response = config::Response::default();
     config.access_log = false;
+    config.metrics = None;
     // A try must find what the request was sent on with.
     let propagation = &mut config.propagation;
     let written = propagation::Format::ALL.into_iter().filter(|it| propagation.inject.has(*it));

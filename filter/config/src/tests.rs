@@ -16,6 +16,7 @@ use hopspan_core::config::Role;
 use hopspan_core::encode::{Compression, Protocol, Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
+use hopspan_core::metrics;
 use hopspan_core::peer::Services;
 use hopspan_core::propagation::{Announce, Format, Propagation};
 use hopspan_core::route;
@@ -111,6 +112,7 @@ fn nothing_written_is_every_default() {
             effective,
             routes,
             services,
+            metrics,
         } = Proxy::default().read(document).unwrap();
         assert!(enabled);
         assert_eq!(role, Role::Downstream, "{document:?}");
@@ -120,6 +122,7 @@ fn nothing_written_is_every_default() {
         assert_eq!((trust, egress), (Policy::default(), Egress::default()), "{document:?}");
         assert_eq!((sampling, keep), (Settings::default(), Keep::default()), "{document:?}");
         assert_eq!((is_istio, announce, explain), (false, Announce::Auto, None), "{document:?}");
+        assert_eq!(metrics, None, "{document:?}");
         assert_eq!((response, access_log), (Response::default(), false), "{document:?}");
         // Which say themselves what they are.
         let debug = |it: &hopspan_core::span::Settings| format!("{it:?}");
@@ -133,9 +136,10 @@ fn nothing_written_is_every_default() {
             concat!(
                 r#"{"access_log":{"filter_state":false},"batch":{"max_export_batch_bytes":1048576,"max_export_batch_size":512,"#,
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
-                r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"#,
+                r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"metrics_path":"/v1/metrics","#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
-                r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","to":[]},"#,
+                r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","#,
+                r#""interval_ms":10000,"max_series":500,"to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
@@ -165,7 +169,7 @@ fn every_key_reaches_its_setting() {
             "resource_attributes": {"a": "text", "b": 3, "c": 3.0, "d": 0.5, "e": true, "f": 1e300},
             "collector": {
                 "cluster": "otel", "protocol": "http/json", "compression": "gzip", "authority": "[::1]:4318",
-                "traces_path": "/in?tenant=1", "timeout_ms": 60000,
+                "traces_path": "/in?tenant=1", "metrics_path": "/m", "timeout_ms": 60000,
                 "headers": {"Authorization": "Bearer ${TOKEN}", "x-price": "$5"}
             },
             "batch": {
@@ -212,6 +216,7 @@ fn every_key_reaches_its_setting() {
         compression: Compression::Gzip,
         authority: "[::1]:4318".into(),
         traces_path: "/in?tenant=1".into(),
+        metrics_path: "/m".into(),
         headers: vec![
             ("authorization".into(), "Bearer s3cret".into()),
             ("x-price".into(), "$5".into()),
@@ -250,6 +255,36 @@ fn every_key_reaches_its_setting() {
     assert!(matches!(chosen.from, From::Baggage), "a key of baggage is an attribute, too");
     assert!(config.access_log);
     assert_eq!((config.warnings, config.unknown_keys), (vec![], 0));
+}
+
+#[test]
+fn requests_are_counted_where_metrics_go_somewhere() {
+    let counting = |interval, max_series| {
+        Some(metrics::Settings { interval: Duration::from_millis(interval), max_series })
+    };
+    let otel = json!({"cluster": "otel"});
+    let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
+    for (document, want, warnings) in [
+        (json!({"collector": otel, "metrics": {"max_series": 30}}), None, vec![]),
+        (json!({"collector": otel, "metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![]),
+        (
+            json!({
+                "collector": otel,
+                "metrics": {"to": ["otlp"], "interval_ms": 1000, "max_series": 20},
+            }),
+            counting(1000, 20),
+            vec![],
+        ),
+        (json!({"metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![nothing_is_sent]),
+        (json!({"role": "upstream", "collector": otel, "metrics": {"to": ["otlp"]}}), None, vec![]),
+    ] {
+        let config = Proxy::default().read(document.to_string()).unwrap();
+        assert_eq!(
+            (config.metrics, config.warnings),
+            (want, warnings.into_iter().map(str::to_owned).collect()),
+            "{document}"
+        );
+    }
 }
 
 #[test]

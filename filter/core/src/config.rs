@@ -7,6 +7,7 @@ use crate::batch::Limits;
 use crate::encode::Resource;
 use crate::export::{Collector, Retry};
 use crate::keep;
+use crate::metrics;
 use crate::peer::Services;
 use crate::propagation::{Announce, Edit, Propagation};
 use crate::request::{Direction, Headers};
@@ -50,6 +51,8 @@ pub struct Config {
     pub services: Services,
     /// Whether Istio's control plane gave the clusters their names, which say where they lead.
     pub is_istio: bool,
+    /// How requests are counted, if they are.
+    pub metrics: Option<metrics::Settings>,
     /// Whether the next hop is told who calls.
     pub announce: Announce,
     /// What clients are told of their trace.

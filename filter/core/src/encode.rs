@@ -3,6 +3,7 @@
 pub mod gzip;
 pub mod json;
 pub mod otlp;
+pub mod otlp_metrics;
 pub mod otlp_json;
 pub mod protobuf;
 pub mod zipkin;

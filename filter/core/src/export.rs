@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod health;
+pub mod report;
 mod call;
 mod collector;
 mod retry;
@@ -25,7 +26,12 @@ use wire::{Coding, Unsendable, Wire};
 
 /// Names one request that is in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct CallId(u64);
+pub enum CallId {
+    /// It brings spans.
+    Spans(u64),
+    /// It brings metrics.
+    Metrics(u64),
+}
 
 /// The state of sending: what waits, what is in flight, when to try again.
 #[derive(Debug)]
@@ -169,7 +175,7 @@ impl Exporter {
         }
         stats.add(Stat::SpansInFlight, count(request.batch.spans()));
         self.calls = self.calls.wrapping_add(1);
-        let id = CallId(self.calls);
+        let id = CallId::Spans(self.calls);
         let overdue = now.plus(self.collector.timeout).plus(GRACE);
         self.flying.push(Flight { id, request, overdue });
         let Wire { body, coding } = wire;
@@ -181,7 +187,9 @@ impl Exporter {
             None => Cow::Borrowed(self.flying.last()?.request.batch.body()),
         };
         stats.add(Stat::ExportBytes, count(body.len()));
-        Some(Call { id, collector: &self.collector, body, is_gzip: coding == Coding::Gzip })
+        let collector = &self.collector;
+        let path = &collector.traces_path;
+        Some(Call { id, collector, path, body, is_gzip: coding == Coding::Gzip })
     }
 
     /// A request was answered, or will not be. An unknown `id` changes nothing.

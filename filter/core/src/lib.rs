@@ -26,6 +26,7 @@ pub mod trust;
 pub mod sampling;
 pub mod timing;
 pub mod semconv;
+pub mod metrics;
 pub mod keep;
 pub mod span;
 pub mod attempt;

@@ -54,7 +54,7 @@ impl<'a> Origin<'a> {
         ids: &mut Generator,
         stats: &mut Stats,
     ) -> Self {
-        let is_export = is_export(request.fields, config.collector.as_ref());
+        let is_export = is_export(request.fields, config);
         let mut uncounted = is_export.then(Stats::default);
         let stats = uncounted.as_mut().unwrap_or(stats);
         let Extracted { context, format, decision, conflicts, invalid } =
@@ -194,13 +194,18 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// Whether a request brings spans to the collector that hopspan uses itself, whoever sends them.
+/// Whether a request brings spans or metrics to the collector that hopspan uses itself, whoever
+/// sends them.
 /// A span of it would go the same way, have a span again, and so on.
-fn is_export(fields: &RequestFields<'_>, collector: Option<&Collector>) -> bool {
-    let Some(Collector { authority, traces_path, .. }) = collector else { return false };
+fn is_export(fields: &RequestFields<'_>, config: &Config) -> bool {
+    let Some(Collector { authority, traces_path, metrics_path, .. }) = &config.collector else {
+        return false;
+    };
+    let goes_to =
+        |path: &str| matches!(fields.path.strip_prefix(path.as_bytes()), Some([] | [b'?', ..]));
     // In this order, nearly all requests have been told apart by two lengths.
     fields.method == b"POST"
-        && matches!(fields.path.strip_prefix(traces_path.as_bytes()), Some([] | [b'?', ..]))
+        && (goes_to(traces_path) || config.metrics.is_some() && goes_to(metrics_path))
         && fields.authority.eq_ignore_ascii_case(authority.as_bytes())
 }
 

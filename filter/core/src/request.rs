@@ -109,6 +109,8 @@ pub trait Stream {
     /// Has the facts that the end of a recorded request asks for come all at once, where the
     /// host can do that; each is then asked for by [`Stream::fact`] all the same.
     fn gather(&mut self) {}
+    /// The same for the few facts that metrics ask for.
+    fn gather_few(&mut self) {}
     /// One fact, in the host's own wire form: text as it is, integers as 8 bytes, little endian.
     fn fact(&mut self, fact: Fact) -> Option<Vec<u8>>;
     /// A property by its path, whose parts are joined by NUL bytes, in the host's own wire

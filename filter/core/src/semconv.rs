@@ -233,7 +233,7 @@ pub fn reference() -> impl Iterator<Item = &'static Attribute> {
 }
 
 /// Which side of a call a span describes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     /// A request was received.
     Server,

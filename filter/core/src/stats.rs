@@ -94,6 +94,8 @@ stats! {
     SamplingLimited Counter "hopspan.sampling.limited" "Requests that were not sampled because of sampling.max_per_second alone."
     SamplingKept Counter "hopspan.sampling.kept" "Requests that were not sampled and kept afterwards."
     KeepForgotten Counter "hopspan.sampling.forgotten" "Traces, or minutes of a route, that had to make room in the table that workers share: others may not hear of them."
+    MetricsSeries Gauge "hopspan.metrics.series" "Series of metrics.to."
+    MetricsOverflow Counter "hopspan.metrics.overflow" "Requests that were counted as _other because of metrics.max_series."
     ConfigUnknownKeys Level "hopspan.config.unknown_keys" "Keys of the running configuration that this version does not know."
     RedactionsQuery Counter "hopspan.redactions.kind=.=query;.;" "Values of queries that were replaced as spans.redact says."
     RedactionsUserinfo Counter "hopspan.redactions.kind=.=userinfo;.;" "Users and passwords before a host that were replaced."

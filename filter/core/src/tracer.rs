@@ -12,6 +12,7 @@ mod access_log;
 mod native_tracing;
 mod keep;
 mod exporting;
+mod counting;
 pub mod tries;
 
 use crate::attempt::Tried;
@@ -35,7 +36,7 @@ use crate::semconv::piece::Piece;
 use crate::semconv::rpc::Protocol;
 use crate::semconv::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::span::about::About;
+use crate::span::about::{self, About};
 use crate::span::active::{ActiveSpan, Recording, State, Waiting};
 use crate::span::exchange::{Place, Side};
 use crate::span::hop::Hop;
@@ -45,6 +46,7 @@ use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
 use crate::trust::Action;
+use counting::Metering;
 pub use exporting::DRAIN;
 use std::rc::Rc;
 
@@ -65,6 +67,7 @@ pub struct Tracer {
     kept: Kept,
     routes: Routes,
     exporter: Option<Exporter>,
+    metering: Option<Metering>,
     /// hopspan's own counters, for the adapter to hand to the host.
     pub stats: Stats,
     notices: Vec<Notice>,
@@ -90,6 +93,7 @@ impl Tracer {
             kept: Kept::new(),
             routes: Routes::new(config.routes.clone()),
             exporter,
+            metering: Metering::of(&config),
             stats: Stats::default(),
             notices: Vec::new(),
             looks: native_tracing::LOOKS,
@@ -237,9 +241,19 @@ impl Tracer {
         };
         let is_ours = !is_stripped && !passes;
         let announced = origin.outgoing.announcement.is_some();
-        let span = ActiveSpan { trace_id, span_id, flags, is_ours, announced, told, state };
+        let counted = match state {
+            State::Recording(_) => None,
+            _ if is_left_out => None,
+            State::Passing | State::Waiting(_) => {
+                let direction = request.known_direction();
+                self.to_count(&fields, direction, marks)
+            }
+        };
+        let told = told.into_boxed_slice();
+        let span =
+            ActiveSpan { trace_id, span_id, flags, is_ours, announced, told, state, counted };
         if is_logged && !access_log::tell(trace_id, child_id, flags, host) {
-            stats.count(Stat::Degraded);
+            self.stats.count(Stat::Degraded);
         }
         (Started { span: Some(span), edits }, line)
     }
@@ -251,7 +265,7 @@ impl Tracer {
         &mut self,
         span: ActiveSpan,
         host: &mut (impl Stream + Shared),
-        now: impl FnOnce() -> Now,
+        now: impl FnMut() -> Now,
     ) -> bool {
         self.finish_tried(span, Tried::default(), host, now)
     }
@@ -262,30 +276,45 @@ impl Tracer {
         span: ActiveSpan,
         tried: Tried,
         host: &mut (impl Stream + Shared),
-        now: impl FnOnce() -> Now,
+        mut now: impl FnMut() -> Now,
     ) -> bool {
         let on_wire = tried.on_wire().unwrap_or(span.span_id);
         self.look_for_native_tracing(&span, on_wire, host);
-        let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
+        let ActiveSpan { trace_id, span_id, flags, state, counted, .. } = span;
         // One look at the calendar is enough: it began as long ago as it lasted.
         let hop = |now: Now, recording: Recording| {
             let start = now.wall.minus(now.mono.since(recording.marks.started));
             Hop { trace_id, span_id, flags, start, ended: now.mono, recording }
         };
         match state {
-            State::Passing => false,
+            State::Passing => {
+                if let Some(counted) = counted {
+                    self.count(*counted, host, &mut now);
+                }
+                false
+            }
             State::Recording(recording) => {
                 let now = now();
                 self.record(hop(now, *recording), true, tried, host)
             }
-            State::Waiting(waiting) => match self.may_be_worth_keeping(&waiting, host, now) {
+            State::Waiting(waiting) => match self.may_be_worth_keeping(&waiting, host, &mut now) {
                 Some(now) => {
                     let headers = host.request_headers().unwrap_or_default();
                     let headers = Headers::new(&headers);
-                    let recording = waiting.recording(headers, &self.routes, &self.config.spans);
+                    let mut recording =
+                        waiting.recording(headers, &self.routes, &self.config.spans);
+                    if let Some(counted) = counted {
+                        recording.piece = counted.piece;
+                    }
                     self.record(hop(now, recording), false, Tried::default(), host)
                 }
-                None => false,
+                None => {
+                    if let Some(mut counted) = counted {
+                        counted.marks = waiting.marks;
+                        self.count(*counted, host, &mut now);
+                    }
+                    false
+                }
             },
         }
     }
@@ -303,20 +332,23 @@ impl Tracer {
     ) -> bool {
         let head = RequestHead { headers, end_of_stream: true, now: now.mono };
         let Some(span) = self.start(&head, host, ids).span else { return false };
-        let ActiveSpan { trace_id, span_id, flags, state, .. } = span;
+        let ActiveSpan { trace_id, span_id, flags, state, counted, .. } = span;
         let (mut recording, is_sampled) = match state {
-            State::Passing => return false,
+            State::Passing => {
+                if let Some(mut counted) = counted {
+                    counted.measured = false;
+                    counted.marks = told_by_host(host, now).0;
+                    self.count(*counted, host, &mut || now);
+                }
+                return false;
+            }
             State::Waiting(waiting) => {
                 (waiting.recording(headers, &self.routes, &self.config.spans), false)
             }
             State::Recording(recording) => (*recording, true),
         };
-        let duration = |fact| host.fact(fact).as_deref().and_then(integer);
-        let [began, lasted] = [Fact::RequestTime, Fact::RequestDuration].map(duration);
-        let lasted = lasted.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        let start = began.and_then(|it| u64::try_from(it).ok()).map_or(now.wall, UnixNanos);
-        let started = Monotonic(now.mono.0.saturating_sub(lasted));
-        recording.marks = Marks { started, response_end: Some(now.mono), ..Marks::default() };
+        let start;
+        (recording.marks, start) = told_by_host(host, now);
         recording.measured = false;
         let hop = Hop { trace_id, span_id, flags, start, ended: now.mono, recording };
         self.record(hop, is_sampled, Tried::default(), host)
@@ -342,16 +374,25 @@ impl Tracer {
         let kinds = self.config.kinds_on(direction);
         let sought = std::mem::take(&mut hop.recording.route);
         let mut exchange = hop.exchange(kinds, detail, host);
-        if is_narrow && !exchange.may_have_failed() {
-            exporter.refuse(if kinds == Kinds::Both { 2 } else { 1 }, &mut self.stats);
-            return exporter.is_ready(hop.ended);
-        }
+        let is_refused = is_narrow && !exchange.may_have_failed();
         if !is_sampled {
             let elapsed = hop.ended.since(hop.recording.marks.started);
             let outcome = || exchange.outcome(Kind::Server, Place::Only);
             let worth = || self.config.keep.at_end(&outcome(), elapsed);
-            let Some(reason) = exchange.reason.or_else(worth) else { return false };
-            exchange.reason = Some(reason);
+            exchange.reason = exchange.reason.or_else(worth);
+        }
+        if is_refused || !is_sampled && exchange.reason.is_none() {
+            let route = about::route(&exchange, sought, &mut self.routes, host);
+            if let Some(metering) = &mut self.metering {
+                let stats = &mut self.stats;
+                metering.count_hop(&hop, &exchange, kinds, route.as_ref(), host, stats);
+            }
+            if is_refused {
+                exporter.refuse(if kinds == Kinds::Both { 2 } else { 1 }, &mut self.stats);
+            }
+            return is_refused && exporter.is_ready(hop.ended);
+        }
+        if !is_sampled {
             self.stats.count(Stat::SamplingKept);
         }
         let Config { spans: settings, resource, services, .. } = &self.config;
@@ -362,6 +403,10 @@ impl Tracer {
             self.stats.add(Stat::of_redactions(place), count.into());
         }
         let name = exchange.name(&settings.name, resource.service_name()).into_owned();
+        if let Some(metering) = &mut self.metering {
+            let (route, stats) = (exchange.about.route.as_ref(), &mut self.stats);
+            metering.count_hop(&hop, &exchange, kinds, route, host, stats);
+        }
         tried.tell(&mut exchange, &hop.recording.marks);
         let tries = tried.tries();
         let (server, client) = (Kind::Server, Kind::Client);
@@ -403,4 +448,14 @@ impl Tracer {
         }
         exporter.is_ready(hop.ended)
     }
+}
+
+/// When a request began and ended that the filter was not shown, by the host's word.
+fn told_by_host(host: &mut impl Stream, now: Now) -> (Marks, UnixNanos) {
+    let duration = |fact| host.fact(fact).as_deref().and_then(integer);
+    let [began, lasted] = [Fact::RequestTime, Fact::RequestDuration].map(duration);
+    let lasted = lasted.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    let start = began.and_then(|it| u64::try_from(it).ok()).map_or(now.wall, UnixNanos);
+    let started = Monotonic(now.mono.0.saturating_sub(lasted));
+    (Marks { started, response_end: Some(now.mono), ..Marks::default() }, start)
 }

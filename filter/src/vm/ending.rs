@@ -26,7 +26,7 @@ impl Vm {
         root.lineage.withdraw();
         let is_done = match (lives, is_followed) {
             (true, _) => root.drain(ids),
-            (false, true) => root.stop(),
+            (false, true) => root.stop(ids),
             (false, false) => root.drain_unheard(ids),
         };
         if is_done {

@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Case> {
     let keep = r#","sampling":{"keep":{"errors":true,"slower_than_ms":500}}"#;
     let minimal = r#","spans":{"detail":"minimal"}"#;
     let ratio = r#","sampling":{"ratio":1e-9}"#;
+    let metrics = r#","metrics":{"to":["otlp"]}"#;
     let many = r#","routes":{"max":10000}"#;
     let small = r#","batch":{"max_queue_size":8,"max_export_batch_size":8}"#;
     let b3 = format!("{TRACE}-{PARENT}-1");
@@ -39,6 +40,8 @@ pub(crate) fn all() -> Vec<Case> {
         inbound("new trace", "", get(), 1),
         inbound("new trace, left out by a ratio", ratio, get(), 0),
         inbound("unsampled", "", unsampled(), 0),
+        inbound("unsampled, metrics", metrics, unsampled(), 0),
+        inbound("SERVER, metrics", metrics, sampled(), 1),
         case("unsampled, outbound", "outbound", "", unsampled(), 0),
         case("unsampled, gateway", "gateway", trusted, unsampled(), 0),
         inbound("unsampled, kept if it goes wrong", keep, unsampled(), 0),

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +50,8 @@ struct State {
     bytes: Option<Mutex<Vec<u8>>>,
     /// When requests came, whatever became of them.
     requests: watch::Sender<Vec<Instant>>,
+    /// Metrics that came, which are always taken.
+    metrics: watch::Sender<Vec<ExportMetricsServiceRequest>>,
     /// How many are connected.
     callers: watch::Sender<usize>,
     mood: Mutex<Mood>,
@@ -83,6 +86,7 @@ impl Collector {
             store,
             bytes,
             requests: watch::Sender::default(),
+            metrics: watch::Sender::default(),
             callers: watch::Sender::default(),
             mood: Mutex::new(Mood::Accepting),
             complaints: Mutex::default(),
@@ -139,6 +143,18 @@ impl Collector {
     /// How many requests came, taken or not.
     pub(crate) fn requests(&self) -> usize {
         self.state.requests.borrow().len()
+    }
+
+    /// Waits for reports of metrics that are as is wanted, and returns all that came.
+    pub(crate) async fn metrics(
+        &self,
+        are_wanted: impl FnMut(&Vec<ExportMetricsServiceRequest>) -> bool,
+    ) -> Vec<ExportMetricsServiceRequest> {
+        let mut metrics = self.state.metrics.subscribe();
+        let enough = metrics.wait_for(are_wanted);
+        let came = within("metrics at the collector", enough).await.unwrap().clone();
+        self.assert_content();
+        came
     }
 
     /// All that came, byte by byte: headers and bodies.
@@ -217,9 +233,15 @@ impl State {
         let content_type = head.headers.get("content-type").map(|it| it.as_bytes());
         let encoding = head.headers.get("content-encoding").map(|it| it.as_bytes());
         let body = crate::unpacked::unpacked(encoding, &body);
-        let fit = head.method == "POST"
-            && head.uri.path() == "/v1/traces"
-            && content_type == Some(b"application/x-protobuf");
+        let fit = head.method == "POST" && content_type == Some(b"application/x-protobuf");
+        if fit
+            && head.uri.path() == "/v1/metrics"
+            && let Ok(report) = ExportMetricsServiceRequest::decode(body.clone())
+        {
+            self.metrics.send_modify(|it| it.push(report));
+            return Ok(Answer::status(200).give().await);
+        }
+        let fit = fit && head.uri.path() == "/v1/traces";
         let reaction = match ExportTraceServiceRequest::decode(body) {
             Ok(request) if fit => self.mood.lock().unwrap().react(request),
             decoded => {

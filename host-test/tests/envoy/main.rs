@@ -31,6 +31,7 @@ mod trust;
 mod sampling;
 mod keep;
 mod missing;
+mod metrics;
 mod told;
 mod responses;
 mod outcomes;

@@ -70,11 +70,12 @@ impl Collector {
     }
 }
 
-/// The spans of a request, as the official types decode them; those of Zipkin are nobody's here.
+/// The spans of a request, as the official types decode them; those of Zipkin are nobody's here,
+/// and metrics are none.
 pub(crate) fn spans(request: &Request) -> Vec<Received> {
     let plain = plain(request);
     let body = match (request.headers.text(":path"), request.headers.text("content-type")) {
-        (Some("/api/v2/spans"), _) => return Vec::new(),
+        (Some("/api/v2/spans" | "/v1/metrics"), _) => return Vec::new(),
         (_, Some("application/json")) => serde_json::from_slice(&plain).ok(),
         _ => ExportTraceServiceRequest::decode(plain).ok(),
     };

@@ -53,6 +53,9 @@ mod explain;
 mod resource;
 mod access_log;
 
+// What is counted.
+mod metrics;
+
 // Where spans go.
 mod batches;
 mod answers;

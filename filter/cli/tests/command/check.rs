@@ -34,6 +34,7 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     "headers": {
       "authorization": "***"
     },
+    "metrics_path": "/v1/metrics",
     "protocol": "http/protobuf",
     "timeout_ms": 10000,
     "traces_path": "/v1/traces"
@@ -42,6 +43,8 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "explain": {},
   "metrics": {
     "announce_caller": "auto",
+    "interval_ms": 10000,
+    "max_series": 500,
     "to": []
   },
   "propagation": {

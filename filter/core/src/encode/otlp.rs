@@ -149,7 +149,7 @@ fn write_link(link: &crate::context::SpanContext<'_>, out: &mut Vec<u8>) {
 }
 
 /// Writes attributes as repeated `KeyValue`s of one field, as many as the limits allow.
-struct KeyValues<'a> {
+pub(super) struct KeyValues<'a> {
     field: u32,
     limits: Limits,
     /// How many were not written.
@@ -158,7 +158,7 @@ struct KeyValues<'a> {
 }
 
 impl<'a> KeyValues<'a> {
-    fn new(field: u32, limits: Limits, out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(field: u32, limits: Limits, out: &'a mut Vec<u8>) -> Self {
         Self { field, limits, dropped: 0, out }
     }
 

@@ -13,7 +13,9 @@ pub struct Call<'a> {
     pub id: CallId,
     /// Where and how to send it.
     pub collector: &'a Collector,
-    /// The spans as they go over the wire.
+    /// Its `:path`.
+    pub path: &'a str,
+    /// What it brings, as it goes over the wire.
     pub body: Cow<'a, [u8]>,
     /// Whether the body was compressed.
     pub is_gzip: bool,
@@ -23,11 +25,11 @@ impl Call<'_> {
     /// The request's headers. `context` is an unsampled one: whoever passes the request
     /// on must not trace it, whichever format it reads.
     pub fn headers(&self, context: &SpanContext<'_>) -> Vec<u8> {
-        let Collector { protocol, authority, traces_path, headers, .. } = self.collector;
+        let Collector { protocol, authority, headers, .. } = self.collector;
         let unsampled: Vec<_> = propagation::in_every_format(context).collect();
         let mut list: Vec<(&str, &[u8])> = vec![
             (":method", b"POST"),
-            (":path", traces_path.as_bytes()),
+            (":path", self.path.as_bytes()),
             (":authority", authority.as_bytes()),
             ("content-type", protocol.content_type().as_bytes()),
             ("user-agent", USER_AGENT.as_bytes()),

@@ -17,8 +17,10 @@ pub struct Collector {
     pub compression: Compression,
     /// `:authority` of requests.
     pub authority: String,
-    /// `:path` of requests.
+    /// `:path` of requests with spans.
     pub traces_path: String,
+    /// `:path` of requests with metrics.
+    pub metrics_path: String,
     /// Further headers, which may hold secrets.
     pub headers: Vec<(String, String)>,
     /// How long to wait for an answer.
@@ -44,10 +46,12 @@ impl fmt::Debug for Collector {
             compression,
             authority,
             traces_path,
+            metrics_path,
             headers: _,
             timeout,
         } = self;
-        let fields = (cluster, naming, protocol, compression, authority, traces_path, timeout);
+        let paths = (traces_path, metrics_path);
+        let fields = (cluster, naming, protocol, compression, authority, paths, timeout);
         f.debug_tuple("Collector").field(&fields).finish_non_exhaustive()
     }
 }

@@ -30,6 +30,7 @@ fn collector() -> Collector {
         compression: Compression::None,
         authority: "otel.example".into(),
         traces_path: "/v1/traces".into(),
+        metrics_path: "/v1/metrics".into(),
         headers: vec![("authorization".into(), "Bearer secret".into())],
         timeout: Duration::from_secs(10),
     }
@@ -367,7 +368,7 @@ proptest! {
                     6..=20 => if let Some(bytes) = left.pop() {
                         prop_assert!(exporter.take_over(&bytes, &mut stats));
                     },
-                    _ => exporter.answered(CallId(random), &response(200), now, random, &mut stats),
+                    _ => exporter.answered(CallId::Spans(random), &response(200), now, random, &mut stats),
                 },
             }
             prop_assert!(books_balance(&stats), "{:?}", stats);

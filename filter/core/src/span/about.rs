@@ -35,23 +35,13 @@ impl About {
         stream: &mut impl Stream,
     ) -> Self {
         let request = exchange.request;
-        // The name of the method that is called says more than the shape of a path.
-        let sought = match sought {
-            Sought::Shape(_) if request.rpc.is_some() => Sought::Nothing,
-            sought => sought,
-        };
-        let mut of_route = |fact| match routes.are_in_metadata() {
-            true => stream.fact(fact).filter(|it| is_text(it)).unwrap_or_default(),
-            false => Vec::new(),
-        };
-        let (span_name, route) = (of_route(Fact::RouteSpanName), of_route(Fact::RouteTemplate));
-        let sought = match String::from_utf8(route) {
-            Ok(route) if !route.is_empty() => Sought::Configured(route.into()),
-            _ => sought,
-        };
+        let mut span_name = Vec::new();
+        if routes.are_in_metadata() {
+            span_name = of_route(Fact::RouteSpanName, stream);
+        }
         let (cluster, upstream) = (&exchange.cluster, &exchange.upstream.name);
         Self {
-            route: routes.at_end(sought, has_found(exchange)),
+            route: route(exchange, sought, routes, stream),
             span_name,
             caller: services.caller(&exchange.downstream.name).cloned(),
             callee: services.callee(cluster, request.authority(), upstream).cloned(),
@@ -80,6 +70,35 @@ impl About {
             out.text(names::SERVICE_PEER_NAME, peer.as_bytes());
         }
     }
+}
+
+/// The route of a request at its end; the host is asked for it only where its routes may say so.
+#[inline(never)]
+pub fn route(
+    exchange: &Exchange<'_>,
+    sought: Sought,
+    routes: &mut Routes,
+    stream: &mut impl Stream,
+) -> Option<Route> {
+    // The name of the method that is called says more than the shape of a path.
+    let sought = match sought {
+        Sought::Shape(_) if exchange.request.rpc.is_some() => Sought::Nothing,
+        sought => sought,
+    };
+    let told = match routes.are_in_metadata() {
+        true => of_route(Fact::RouteTemplate, stream),
+        false => Vec::new(),
+    };
+    let sought = match String::from_utf8(told) {
+        Ok(route) if !route.is_empty() => Sought::Configured(route.into()),
+        _ => sought,
+    };
+    routes.at_end(sought, has_found(exchange))
+}
+
+/// What the proxy's route says of itself.
+fn of_route(fact: Fact, stream: &mut impl Stream) -> Vec<u8> {
+    stream.fact(fact).filter(|it| is_text(it)).unwrap_or_default()
 }
 
 /// Whether something was at the request's path: an upstream says so, and was asked for it.

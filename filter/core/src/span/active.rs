@@ -29,9 +29,30 @@ pub struct ActiveSpan {
     /// Whether the next hop was told that we are one, and may answer that.
     pub announced: bool,
     /// What the response is to tell, as far as that is known when the request comes.
-    pub told: Vec<Edit>,
+    pub told: Box<[Edit]>,
     /// Whether it is written out at its end.
     pub state: State,
+    /// What metrics need of it where it is not recorded; `None` where it is not counted.
+    pub counted: Option<Box<Counted>>,
+}
+
+/// What a hop needs that is counted, but not recorded.
+#[derive(Debug)]
+pub struct Counted {
+    /// Monotonic moments.
+    pub marks: Marks,
+    /// Whether the marks come from the filter's own callbacks.
+    pub measured: bool,
+    /// The listener's direction, where it is known already.
+    pub direction: Option<Direction>,
+    /// What its path says of its route.
+    pub route: Sought,
+    /// What the request said of itself, as far as it is counted by that.
+    pub request: RequestText,
+    /// The piece of the response's body where a call has its status.
+    pub piece: Piece,
+    /// Whether it only asks whether the service is alive.
+    pub is_probe: bool,
 }
 
 /// Whether a hop is written out at its end.
@@ -134,7 +155,10 @@ impl ActiveSpan {
     pub fn wants_body(&self, size: usize) -> Option<Wanted> {
         match &self.state {
             State::Recording(it) => it.piece.wants(it.request.rpc, size),
-            State::Passing | State::Waiting(_) => None,
+            State::Passing | State::Waiting(_) => {
+                let it = self.counted.as_ref()?;
+                it.piece.wants(it.request.rpc, size)
+            }
         }
     }
 
@@ -142,12 +166,21 @@ impl ActiveSpan {
     pub fn take_body(&mut self, wanted: Wanted, bytes: Option<Vec<u8>>) {
         if let State::Recording(it) = &mut self.state {
             it.piece.take(wanted, bytes);
+        } else if let Some(it) = &mut self.counted {
+            it.piece.take(wanted, bytes);
         }
     }
 
     /// Notes that the response has left completely.
     pub fn response_ended(&mut self, now: impl FnOnce() -> Monotonic) {
-        if let Some(marks) = self.marks() {
+        let counted = self.counted.as_mut().map(|it| &mut it.marks);
+        let marks = match &mut self.state {
+            // The one moment that metrics need.
+            State::Passing => counted,
+            State::Waiting(it) => Some(&mut it.marks),
+            State::Recording(it) => Some(&mut it.marks),
+        };
+        if let Some(marks) = marks {
             marks.response_end.get_or_insert_with(now);
         }
     }

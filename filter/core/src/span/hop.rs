@@ -3,15 +3,17 @@
 use super::about::About;
 use super::active::Recording;
 use super::exchange::{Exchange, Peer};
+use super::request_text::RequestText;
 use super::{Detail, Kinds, Parent, Span};
 use crate::context::TraceFlags;
 use crate::id::{SpanId, TraceId};
 use crate::request::{Fact, Headers, Stream, integer};
 use crate::semconv::flags::ResponseFlags;
+use crate::semconv::piece::Piece;
 use crate::semconv::rpc::Response;
 use crate::semconv::{Kind, Outcome, http};
-use crate::time::{Monotonic, UnixNanos};
-use crate::timing::Breakdown;
+use crate::time::{Monotonic, Now, UnixNanos};
+use crate::timing::{Breakdown, Marks};
 use std::time::Duration;
 
 /// A hop that is being written out.
@@ -31,25 +33,41 @@ pub struct Hop {
     pub recording: Recording,
 }
 
-// === impl Hop ===
+/// What a stream has kept of a request, at its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// Monotonic moments.
+    pub marks: &'a Marks,
+    /// Whether they come from the filter's own callbacks.
+    pub measured: bool,
+    /// What the request said of itself.
+    pub request: &'a RequestText,
+    /// The piece of the response's body where a call has its status.
+    pub piece: &'a Piece,
+    /// When the stream ended.
+    pub ended: Monotonic,
+}
 
-impl Hop {
-    /// Asks the host for what the spans need, and no more.
-    pub fn exchange(&self, kinds: Kinds, detail: Detail, stream: &mut impl Stream) -> Exchange<'_> {
-        let Recording { marks, measured, request, reason, custom, piece, .. } = &self.recording;
+// === impl Ending ===
+
+impl<'a> Ending<'a> {
+    /// Asks the host for what tells whether the request went well, and nothing else.
+    #[inline(never)]
+    fn exchange(&self, stream: &mut impl Stream) -> Exchange<'a> {
+        let Self { marks, measured, request, piece, ended: _ } = *self;
         // The map is dearer than the one fact that is of use in it, but for RPCs.
         let code = number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok());
         let reads_map = request.rpc.is_some() || code.is_none();
         let headers = if reads_map { stream.response_headers() } else { None }.unwrap_or_default();
         let headers = Headers::new(&headers);
         let status = code.or_else(|| status(headers));
-        let complete = marks.response_end.is_some() && (*measured || status.is_some())
+        let complete = marks.response_end.is_some() && (measured || status.is_some())
             || http::is_tunnel(request.method(), status);
         let body = piece.bytes();
         let response = Response { headers, http_status: status, body, is_complete: complete };
         let trailer = || stream.response_trailer("grpc-status");
         let rpc = request.rpc.and_then(|it| it.status(response, trailer));
-        let mut it = Exchange {
+        Exchange {
             request,
             status,
             rpc,
@@ -68,11 +86,58 @@ impl Hop {
             pool_wait: None,
             request_bytes: marks.request_bytes,
             response_bytes: marks.response_bytes,
-            reason: *reason,
+            reason: None,
             about: About::default(),
-            custom,
+            custom: &[],
             custom_at_end: Vec::new(),
-        };
+        }
+    }
+
+    /// Asks the host for what metrics need.
+    pub fn counted(&self, stream: &mut impl Stream) -> Exchange<'a> {
+        let mut it = self.exchange(stream);
+        it.attempts = number(stream, Fact::Attempts);
+        if it.may_have_failed() {
+            self.explain(&mut it, stream);
+        }
+        if it.attempts != Some(0) {
+            it.cluster = stream.fact(Fact::Cluster).unwrap_or_default();
+            let backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
+            it.breakdown.upstream = backend;
+        }
+        it
+    }
+
+    /// Asks why there was no whole, good response.
+    #[inline(never)]
+    fn explain(&self, it: &mut Exchange<'_>, stream: &mut impl Stream) {
+        it.flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
+        it.code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
+        // The proxy follows the redirect itself, in a stream of its own: this one is over.
+        it.complete |= it.code_details == b"internal_redirect";
+        if it.rpc.is_none() && it.flags.client_gone() {
+            let waited = self.ended.since(self.marks.started);
+            it.rpc = self.request.rpc.map(|rpc| rpc.given_up(self.request.timeout, waited));
+        }
+    }
+}
+
+// === impl Hop ===
+
+impl Hop {
+    /// When it ended, by both clocks.
+    pub fn now(&self) -> Now {
+        let elapsed = self.ended.since(self.recording.marks.started);
+        Now { wall: self.start.plus(elapsed), mono: self.ended }
+    }
+
+    /// Asks the host for what the spans need, and no more.
+    pub fn exchange(&self, kinds: Kinds, detail: Detail, stream: &mut impl Stream) -> Exchange<'_> {
+        let Recording { marks, measured, request, reason, custom, piece, .. } = &self.recording;
+        let ending = Ending { marks, measured: *measured, request, piece, ended: self.ended };
+        let mut it = ending.exchange(stream);
+        it.reason = *reason;
+        it.custom = custom;
         let failed = it.may_have_failed();
         if detail == Detail::Minimal {
             if !failed {
@@ -84,14 +149,7 @@ impl Hop {
         it.route_name = stream.fact(Fact::RouteName).unwrap_or_default();
         it.attempts = number(stream, Fact::Attempts);
         if failed {
-            it.flags = ResponseFlags(number(stream, Fact::ResponseFlags).unwrap_or(0));
-            it.code_details = stream.fact(Fact::CodeDetails).unwrap_or_default();
-            // The proxy follows the redirect itself, in a stream of its own: this one is over.
-            it.complete |= it.code_details == b"internal_redirect";
-            if rpc.is_none() && it.flags.client_gone() {
-                let waited = self.ended.since(marks.started);
-                it.rpc = request.rpc.map(|it| it.given_up(request.timeout, waited));
-            }
+            ending.explain(&mut it, stream);
         }
         let mut backend = None;
         if it.attempts != Some(0) {

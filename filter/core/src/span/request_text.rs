@@ -84,6 +84,22 @@ impl RequestText {
         it
     }
 
+    /// Copies what metrics say about the request, and no more.
+    pub fn brief(fields: &RequestFields<'_>) -> Self {
+        let rpc = Protocol::of(fields);
+        let timeout = rpc.and_then(|it| it.timeout(fields));
+        let (path, _) = fields.path_and_query();
+        let path = if rpc.is_some() { path } else { b"" };
+        let mut bytes = fields.method.to_vec();
+        let method = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(path);
+        let all = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        // The path is the seventh part.
+        let mut ends = [all; PARTS];
+        ends.iter_mut().take(6).for_each(|it| *it = method);
+        Self { bytes, ends, rpc, timeout, redacted: Counts::default() }
+    }
+
     /// `:method`
     pub fn method(&self) -> &[u8] {
         self.part(0)

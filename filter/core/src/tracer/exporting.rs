@@ -26,7 +26,8 @@ impl Tracer {
         if due {
             self.next_flush = mono.plus(delay);
         }
-        self.next_flush.since(mono)
+        let wait = self.next_flush.since(mono);
+        self.report_wait(mono).map_or(wait, |it| it.min(wait))
     }
 
     /// The next request to send; call until `None`. `deflate` is the host's way to compress
@@ -41,6 +42,7 @@ impl Tracer {
 
     /// A request was answered, or could not be sent. Then ask [`Tracer::next_call`].
     pub fn answered(&mut self, id: CallId, answer: &Answer<'_>, now: Now, random: u64) {
+        self.report_answered(id, answer, now);
         if let Some(exporter) = &mut self.exporter {
             exporter.answered(id, answer, now, random, &mut self.stats);
         }
@@ -49,13 +51,14 @@ impl Tracer {
     /// Something for the proxy's log; call until `None`.
     pub fn notice(&mut self) -> Option<Notice> {
         let export = self.exporter.as_mut().and_then(Exporter::notice);
-        export.or_else(|| self.notices.pop())
+        export.or_else(|| self.report_notice()).or_else(|| self.notices.pop())
     }
 
     /// The configuration ends. Go on sending until [`Tracer::is_drained`], which is within
     /// seconds, and then give away what is left by [`Tracer::hand_over`].
     pub fn drain(&mut self, now: Monotonic) {
         self.draining = Some(now);
+        self.report_last();
         if let Some(exporter) = &mut self.exporter {
             exporter.drain(now);
         }
@@ -80,6 +83,7 @@ impl Tracer {
     /// Gives away everything that is left, in flight included: to `give`, for whoever comes
     /// after. What it does not take is counted as lost by the shutdown.
     pub fn hand_over(&mut self, mut give: impl FnMut(&[u8]) -> bool) {
+        self.leave_metrics();
         if let Some(exporter) = &mut self.exporter {
             exporter.hand_over(&mut self.stats, &mut give);
         }

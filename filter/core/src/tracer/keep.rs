@@ -32,7 +32,7 @@ impl Tracer {
         host: &mut (impl Stream + Shared),
         now: impl FnOnce() -> Monotonic,
     ) -> Vec<Edit> {
-        let mut edits = std::mem::take(&mut span.told);
+        let mut edits = std::mem::take(&mut span.told).into_vec();
         let ActiveSpan { trace_id, span_id, announced, state, .. } = span;
         if !*announced && !matches!(state, State::Waiting(_)) {
             return edits;

@@ -10,6 +10,7 @@ fn health(naming: ClusterNaming, protocol: Protocol) -> Health {
         compression: Compression::None,
         authority: "otel".into(),
         traces_path: "/".into(),
+        metrics_path: "/".into(),
         headers: vec![("authorization".into(), "Bearer s3cr3t-t0ken".into())],
         timeout: Duration::from_secs(1),
     })
