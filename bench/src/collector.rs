@@ -18,7 +18,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 
 /// The collector. It lives as long as this process.
@@ -40,6 +42,8 @@ pub(crate) struct Received {
     pub(crate) spans: u64,
     /// How many attributes, or tags, spans had.
     pub(crate) attributes: BTreeSet<usize>,
+    /// Requests that the last report of metrics, which has all since the beginning, counts.
+    pub(crate) counted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -67,19 +71,23 @@ impl Collector {
         Ok(Self { address, state })
     }
 
-    /// Waits until so many spans have arrived beside those in `so_far`, to which they are added.
-    /// When nothing more arrives for a while, that is all.
+    /// Adds what arrives to `so_far`, until that is enough. When nothing more arrives for a while,
+    /// that is all.
     ///
     /// # Errors
     ///
     /// Something arrived that cannot be decoded.
-    pub(crate) fn wait_for(&self, spans: u64, so_far: &mut Received) -> Result<(), String> {
+    pub(crate) fn wait_until(
+        &self,
+        enough: impl Fn(&Received) -> bool,
+        so_far: &mut Received,
+    ) -> Result<(), String> {
         let mut arrived = self.state.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             for it in arrived.drain(..) {
                 so_far.add(&it)?;
             }
-            if so_far.spans >= spans {
+            if enough(so_far) {
                 return Ok(());
             }
             let more = self.state.more.wait_timeout_while(arrived, PATIENCE, |it| it.is_empty());
@@ -100,6 +108,7 @@ impl Received {
         match arrived.path.as_str() {
             ZIPKIN => self.add_zipkin(&body),
             GRPC => self.add_messages(body),
+            METRICS => self.add_metrics(body),
             _ => self.add_otlp(body),
         }
         .map_err(|error| format!("what came to {} is wrong: {error}", arrived.path))
@@ -124,6 +133,18 @@ impl Received {
             self.spans += 1;
             self.attributes.insert(span.attributes.len());
         }
+        Ok(())
+    }
+
+    fn add_metrics(&mut self, body: Bytes) -> Result<(), String> {
+        let report =
+            ExportMetricsServiceRequest::decode(body).map_err(|error| error.to_string())?;
+        let scopes = report.resource_metrics.iter().flat_map(|it| &it.scope_metrics);
+        let counts = scopes.flat_map(|it| &it.metrics).flat_map(|it| match &it.data {
+            Some(Data::Histogram(histogram)) => histogram.data_points.as_slice(),
+            _ => &[],
+        });
+        self.counted = counts.map(|it| it.count).sum();
         Ok(())
     }
 
@@ -181,5 +202,8 @@ const GRPC: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 /// Where its Zipkin tracer sends.
 pub(crate) const ZIPKIN: &str = "/api/v2/spans";
 
+/// Where hopspan sends metrics.
+const METRICS: &str = "/v1/metrics";
+
 /// Longer than any of the tracers waits before it sends what it has.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(12);

@@ -117,14 +117,15 @@ impl Contender {
     /// Between slices, where it takes nobody's time, what arrived is decoded.
     fn after(&mut self, requests: usize) -> Result<(), String> {
         self.measured.requests += requests as u64;
-        self.envoy.collector.wait_for(0, &mut self.measured.received)
+        self.envoy.collector.wait_until(|_| true, &mut self.measured.received)
     }
 
     /// Ends it, when its last spans have arrived.
     pub(crate) fn end(self) -> Result<Measured, String> {
         let Self { envoy, load: _, mut measured } = self;
-        let spans = measured.variant.spans.expected(measured.requests);
-        envoy.collector.wait_for(spans, &mut measured.received)?;
+        let (variant, requests) = (&measured.variant, measured.requests);
+        let enough = |received: &Received| variant.is_all(requests, received);
+        envoy.collector.wait_until(enough, &mut measured.received)?;
         let [_, last] = &mut measured.resident;
         *last = envoy.resident()?;
         Ok(measured)

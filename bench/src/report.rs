@@ -86,7 +86,7 @@ impl Report {
         let row = |it| Row::of(it, none.unwrap_or(it), native);
         let rows: Vec<Row> = measured.iter().map(row).collect();
         let fault = |it: &Measured| {
-            let judged = it.variant.spans.judge(it.requests, it.received.spans);
+            let judged = it.variant.judge(it.requests, &it.received);
             judged.err().map(|what| format!("{}: {what}", it.variant.name))
         };
         let faults = measured.iter().filter_map(fault).collect();

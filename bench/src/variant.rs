@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::collector::Received;
+
 mod hopspan;
 mod native;
 
@@ -56,9 +58,32 @@ pub(crate) enum Spans {
     Share(f64),
 }
 
+impl Variant {
+    /// Whether all has arrived of so many requests, if chance is as it should be.
+    pub(crate) fn is_all(&self, requests: u64, received: &Received) -> bool {
+        received.spans >= self.spans.expected(requests)
+            && (!self.counts() || received.counted >= requests)
+    }
+
+    /// What is wrong with what arrived of so many requests, if something is.
+    pub(crate) fn judge(&self, requests: u64, received: &Received) -> Result<(), String> {
+        self.spans.judge(requests, received.spans)?;
+        if !self.counts() || received.counted == requests {
+            return Ok(());
+        }
+        Err(format!("{} of {requests} requests are in the metrics", received.counted))
+    }
+
+    /// Whether it has metrics.
+    fn counts(&self) -> bool {
+        matches!(&self.tracing, Tracing::Hopspan { configuration, .. }
+            if configuration.get("metrics").is_some())
+    }
+}
+
 impl Spans {
     /// How many spans of so many requests there will be, if chance is as it should be.
-    pub(crate) fn expected(self, requests: u64) -> u64 {
+    fn expected(self, requests: u64) -> u64 {
         match self {
             Self::Each(count) => count * requests,
             Self::Share(share) => (share * requests as f64) as u64,
@@ -66,7 +91,7 @@ impl Spans {
     }
 
     /// What is wrong with so many spans of so many requests, if something is.
-    pub(crate) fn judge(self, requests: u64, spans: u64) -> Result<(), String> {
+    fn judge(self, requests: u64, spans: u64) -> Result<(), String> {
         let (least, most) = match self {
             Self::Each(count) => (count * requests, count * requests),
             Self::Share(share) => {
@@ -145,6 +170,21 @@ mod tests {
             ("a share of few", Spans::Share(0.01), 10, 0, true),
         ] {
             assert_eq!(spans.judge(requests, arrived).is_ok(), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_judged_if_there_are_any() {
+        let received = |counted| Received { spans: 10, counted, ..Received::default() };
+        for (name, counted, want) in [
+            ("server", 0, true),
+            ("server-metrics", 10, true),
+            ("server-metrics", 9, false),
+            ("server-metrics", 11, false),
+        ] {
+            let variant = chosen(&[name.to_owned()]).unwrap().pop().unwrap();
+            assert_eq!(variant.judge(10, &received(counted)).is_ok(), want, "{name}: {counted}");
+            assert_eq!(variant.is_all(10, &received(counted)), counted >= 10 || want, "{name}");
         }
     }
 

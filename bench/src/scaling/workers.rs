@@ -34,7 +34,7 @@ pub(super) fn run(place: &Place) -> Result<Vec<Table>, String> {
     let measured: Result<Vec<_>, _> = contenders.into_iter().map(Contender::end).collect();
     let measured = measured?;
     for it in &measured {
-        let judged = it.variant.spans.judge(it.requests, it.received.spans);
+        let judged = it.variant.judge(it.requests, &it.received);
         judged.map_err(|what| format!("{}: {what}", it.variant.name))?;
     }
     let doubts = Doubts::of(&measured);

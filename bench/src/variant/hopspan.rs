@@ -18,6 +18,7 @@ pub(super) fn all() -> Vec<Variant> {
     });
     // What `auto` finds out, by asking for each request.
     let auto = || json!({ "direction": "auto" });
+    let metrics = || json!({ "metrics": { "to": ["otlp"] } });
     let usual = || json!({});
     vec![
         of("server", "hopspan, SERVER span", INBOUND, usual(), "", ONE),
@@ -52,6 +53,9 @@ pub(super) fn all() -> Vec<Variant> {
         of("keep", "hopspan, 0 %, errors kept", INBOUND, keep, UNSAMPLED, NO),
         of("down", "hopspan, collector down", INBOUND, down, "", NO),
         of("full", "hopspan, queue full", INBOUND, full, "", NO),
+        of("metrics", "hopspan, not sampled, metrics", INBOUND, metrics(), UNSAMPLED, NO),
+        of("server-metrics", "hopspan, SERVER span, metrics", INBOUND, metrics(), "", ONE),
+        of("everything", "hopspan, SERVER and CLIENT span, metrics", GATEWAY, metrics(), "", TWO),
     ]
 }
 
