@@ -267,9 +267,11 @@ group! {
         /// _other.
         max_series: Count<20, 10_000> = 500,
         /// Whether the next hop is told who calls, in the tracestate: it removes that again.
-        /// auto: on outbound listeners and gateways, where sampling.keep needs it. Never towards
-        /// clusters that are not part of an Istio mesh, nor those of trust.strip_on_egress.
+        /// auto: on outbound listeners and gateways, where sampling.keep or metrics need it. Never
+        /// towards clusters that are not part of an Istio mesh, nor those of trust.strip_on_egress.
         announce_caller: OneOf<Announce> = Announce::Auto,
+        /// Whether histograms of durations show the trace of a request that was sampled.
+        exemplars: Flag = true,
     }
 }
 

@@ -270,9 +270,12 @@ impl Metrics {
 
     /// How requests are counted, if they are.
     pub(super) fn settings(&self) -> Option<metrics::Settings> {
-        let Self { to, interval_ms, max_series, announce_caller: _ } = self;
-        let settings =
-            metrics::Settings { interval: interval_ms.value, max_series: max_series.value };
+        let Self { to, interval_ms, max_series, announce_caller: _, exemplars } = self;
+        let settings = metrics::Settings {
+            interval: interval_ms.value,
+            max_series: max_series.value,
+            exemplars: exemplars.value,
+        };
         (!to.value.is_empty()).then_some(settings)
     }
 }

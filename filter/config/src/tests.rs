@@ -260,7 +260,8 @@ fn every_key_reaches_its_setting() {
 #[test]
 fn requests_are_counted_where_metrics_go_somewhere() {
     let counting = |interval, max_series| {
-        Some(metrics::Settings { interval: Duration::from_millis(interval), max_series })
+        let interval = Duration::from_millis(interval);
+        Some(metrics::Settings { interval, max_series, exemplars: max_series != 20 })
     };
     let otel = json!({"cluster": "otel"});
     let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
@@ -270,7 +271,9 @@ fn requests_are_counted_where_metrics_go_somewhere() {
         (
             json!({
                 "collector": otel,
-                "metrics": {"to": ["otlp"], "interval_ms": 1000, "max_series": 20},
+                "metrics": {
+                    "to": ["otlp"], "interval_ms": 1000, "max_series": 20, "exemplars": false,
+                },
             }),
             counting(1000, 20),
             vec![],

@@ -108,6 +108,11 @@ impl Config {
         self.explain.as_ref().filter(|it| headers.get(it.as_bytes()).is_some())
     }
 
+    /// Whether requests are counted.
+    pub fn counts(&self) -> bool {
+        self.metrics.is_some() && self.collector.is_some()
+    }
+
     /// The spans of a hop on such a listener.
     pub fn kinds_on(&self, direction: Direction) -> Kinds {
         self.kinds.unwrap_or(match direction {

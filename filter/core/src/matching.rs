@@ -1,6 +1,7 @@
 //! Which requests a rule is for.
 
 pub mod cidr;
+pub mod cluster;
 pub mod candidate;
 pub mod hosts;
 

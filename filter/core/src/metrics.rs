@@ -3,21 +3,53 @@
 //! Every request is counted, recorded or not, in a bounded number of series.
 
 pub mod histogram;
+mod table;
+pub mod edges;
+pub mod open;
 
+use crate::id::{SpanId, TraceId};
 use crate::route;
 use crate::semconv::{Kind, http, rpc};
+use crate::time::UnixNanos;
 use histogram::Histogram;
-use rustc_hash::FxHasher;
-use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
+use table::{Table, hash_of};
 
 /// How requests are counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// How often the collector is told.
     pub interval: Duration,
-    /// The most series, with those for what finds no room.
+    /// The most series, with those for what finds no room; and the most edges.
     pub max_series: usize,
+    /// Whether a request that is traced is shown as an example.
+    pub exemplars: bool,
+}
+
+/// What is measured of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// How long it took.
+    pub took: Duration,
+    /// Bytes of its body, and of the response's.
+    pub bodies: [u64; 2],
+    /// Attempts to reach an upstream.
+    pub attempts: u64,
+    /// The trace where it can be looked at.
+    pub example: Option<Example>,
+}
+
+/// A request that is traced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Example {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// The span of this side.
+    pub span_id: SpanId,
+    /// When it ended.
+    pub time: UnixNanos,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// What tells the series of a request from others. All of it comes from bounded sources.
@@ -55,9 +87,7 @@ pub struct CallLabels<'a> {
 /// All series of one resource.
 #[derive(Debug)]
 pub struct Store {
-    series: Vec<Series>,
-    /// Each one's hash and its place, in order.
-    index: Vec<(u64, usize)>,
+    table: Table<Series>,
     /// How many of them are for what finds no room.
     overflows: usize,
     max: usize,
@@ -74,6 +104,12 @@ pub struct Series {
     rpc_method: Box<[u8]>,
     /// How long they took.
     pub histogram: Histogram,
+    /// Bytes of their bodies, and of the responses'.
+    pub bodies: [u64; 2],
+    /// Attempts to reach an upstream.
+    pub attempts: u64,
+    /// The last one that was traced since [`Store::forget_examples`].
+    pub example: Option<Example>,
 }
 
 /// What became of a request.
@@ -94,25 +130,22 @@ pub const OVERFLOWS: usize = 6;
 impl Store {
     /// No series yet, and never more than `max`.
     pub fn new(max: usize) -> Self {
-        let max = max.saturating_sub(OVERFLOWS);
-        Self { series: Vec::new(), index: Vec::new(), overflows: 0, max }
+        Self { table: Table::default(), overflows: 0, max: max.saturating_sub(OVERFLOWS) }
     }
 
-    /// Counts a request that took so long.
-    pub fn record(&mut self, labels: &Labels<'_>, took: Duration) -> Counted {
-        let hash = labels.hash_of_all();
-        if self.add(hash, labels, took) {
+    /// Counts a request.
+    pub fn record(&mut self, labels: &Labels<'_>, measured: &Measured) -> Counted {
+        if self.add(labels, measured) {
             return Counted::default();
         }
-        if self.series.len().saturating_sub(self.overflows) < self.max {
-            self.insert(hash, labels, took);
+        if self.series().len().saturating_sub(self.overflows) < self.max {
+            self.insert(labels, measured);
             return Counted { is_new: true, is_overflow: false };
         }
         let labels = labels.overflow();
-        let hash = labels.hash_of_all();
-        let is_new = !self.add(hash, &labels, took);
+        let is_new = !self.add(&labels, measured);
         if is_new {
-            self.insert(hash, &labels, took);
+            self.insert(&labels, measured);
             self.overflows = self.overflows.saturating_add(1);
         }
         Counted { is_new, is_overflow: true }
@@ -120,28 +153,24 @@ impl Store {
 
     /// All of them, in the order in which they began.
     pub fn series(&self) -> &[Series] {
-        &self.series
+        self.table.entries()
+    }
+
+    /// Shows no request twice.
+    pub fn forget_examples(&mut self) {
+        self.table.entries_mut().iter_mut().for_each(|it| it.example = None);
     }
 
     /// Counts a request of a series that is there. Returns whether it is.
-    fn add(&mut self, hash: u64, labels: &Labels<'_>, took: Duration) -> bool {
-        let start = self.index.partition_point(|(it, _)| *it < hash);
-        let alike = self.index.iter().skip(start).take_while(|(it, _)| *it == hash);
-        for (_, place) in alike {
-            if let Some(it) = self.series.get_mut(*place).filter(|it| it.labels() == *labels) {
-                it.histogram.record(took);
-                return true;
-            }
-        }
-        false
+    fn add(&mut self, labels: &Labels<'_>, measured: &Measured) -> bool {
+        let found = self.table.find(hash_of(labels), |it| it.labels() == *labels);
+        found.map(|it| it.add(measured)).is_some()
     }
 
-    fn insert(&mut self, hash: u64, labels: &Labels<'_>, took: Duration) {
-        let start = self.index.partition_point(|(it, _)| *it < hash);
-        self.index.insert(start, (hash, self.series.len()));
-        let mut series = Series::new(labels);
-        series.histogram.record(took);
-        self.series.push(series);
+    fn insert(&mut self, labels: &Labels<'_>, measured: &Measured) {
+        if let Some(it) = self.table.insert(hash_of(labels), Series::new(labels)) {
+            it.add(measured);
+        }
     }
 }
 
@@ -168,12 +197,25 @@ impl Series {
             cluster: cluster.into(),
             rpc_method: call.map_or(&b""[..], |it| it.method).into(),
             histogram: Histogram::default(),
+            bodies: [0; 2],
+            attempts: 0,
+            example: None,
         }
+    }
+
+    fn add(&mut self, measured: &Measured) {
+        let Measured { took, bodies, attempts, example } = *measured;
+        self.histogram.record(took);
+        for (sum, bytes) in self.bodies.iter_mut().zip(bodies) {
+            *sum = sum.saturating_add(bytes);
+        }
+        self.attempts = self.attempts.saturating_add(attempts);
+        self.example = example.or(self.example);
     }
 
     /// What its requests have in common.
     pub fn labels(&self) -> Labels<'_> {
-        let Self { plain, error, route, cluster, rpc_method, histogram: _ } = self;
+        let Self { plain, error, route, cluster, rpc_method, .. } = self;
         let call = plain.call.map(|it| CallLabels { method: rpc_method, ..it });
         Labels { error, route, cluster, call, ..*plain }
     }
@@ -199,12 +241,6 @@ impl Labels<'_> {
                 status: "",
             }),
         }
-    }
-
-    fn hash_of_all(&self) -> u64 {
-        let mut hasher = FxHasher::default();
-        self.hash(&mut hasher);
-        hasher.finish()
     }
 }
 

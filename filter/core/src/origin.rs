@@ -6,6 +6,7 @@ use crate::context::{Decision, Outgoing, Remote, SpanContext, TraceFlags};
 use crate::export::Collector;
 use crate::id::{Generator, SpanId};
 use crate::matching::candidate::Candidate;
+use crate::propagation::announcement::Announced;
 use crate::propagation::invalid::Invalid;
 use crate::propagation::{Announce, Edit, Extracted, Format, announcement, tracestate};
 use crate::request::fields::RequestFields;
@@ -36,6 +37,10 @@ pub struct Origin<'a> {
     pub carries: Option<bool>,
     /// Whether the caller is a hopspan that said so, and is trusted.
     pub is_announced: bool,
+    /// Whether that one wants to be told by the response of what is kept.
+    pub caller_listens: bool,
+    /// The service that it calls for, where somebody counts.
+    pub caller: Option<Box<str>>,
     /// Whether the caller's word on recording stands: its context can go on as it came.
     is_confirmed: bool,
     /// The caller's context, if a new trace begins in its place.
@@ -92,8 +97,11 @@ impl<'a> Origin<'a> {
                 is_random: true,
                 ..Remote::new(ids.trace_id(), None, Decision::Defer)
             });
-        let caller = parent.and_then(|it| announcement::read(&tracestate, it));
-        let is_announced = caller.is_some() && is_trusted;
+        let announced = parent.and_then(|it| announcement::read(&tracestate, it));
+        let announced = announced.filter(|_| is_trusted);
+        let is_announced = announced.is_some();
+        let caller_listens = announced.is_some_and(|it| it.listens);
+        let caller = announced.filter(|_| config.counts()).map(|it| it.service.into());
         let mut ot = OtMember::of(&tracestate);
         // A stranger chose the trace-id, so it may not choose the dice as well.
         let dice =
@@ -127,6 +135,8 @@ impl<'a> Origin<'a> {
             format,
             carries: (!is_export).then_some(carries),
             is_announced,
+            caller_listens,
+            caller,
             is_confirmed,
             abandoned,
             conflicts,
@@ -152,7 +162,7 @@ impl<'a> Origin<'a> {
     ) {
         let wanted = match config.announce {
             Announce::Never => false,
-            Announce::Auto => may_be_kept,
+            Announce::Auto => may_be_kept || config.counts(),
             Announce::Always => true,
         };
         let may_be_ours = wanted
@@ -161,7 +171,8 @@ impl<'a> Origin<'a> {
         if may_be_ours {
             let span_id = self.outgoing.context.span_id;
             let service = config.resource.service_name();
-            self.outgoing.announcement = Some(announcement::write(span_id, service));
+            let announced = Announced { service, listens: may_be_kept };
+            self.outgoing.announcement = Some(announcement::write(span_id, announced));
         }
     }
 
@@ -210,10 +221,11 @@ fn is_export(fields: &RequestFields<'_>, config: &Config) -> bool {
 }
 
 /// Counts, on a listener for calls of the service beside the proxy, whether it passes context on.
-pub fn count_carried(carries: Option<bool>, direction: Direction, stats: &mut Stats) {
-    if let Some(carries) = carries.filter(|_| direction == Direction::Outbound) {
-        stats.count(if carries { Stat::ContextPresent } else { Stat::ContextMissing });
-    }
+/// Returns whether it does not.
+pub fn count_carried(carries: Option<bool>, direction: Direction, stats: &mut Stats) -> bool {
+    let Some(carries) = carries.filter(|_| direction == Direction::Outbound) else { return false };
+    stats.count(if carries { Stat::ContextPresent } else { Stat::ContextMissing });
+    !carries
 }
 
 fn count_verdict(verdict: &Verdict, stats: &mut Stats) {

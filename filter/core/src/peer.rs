@@ -1,5 +1,6 @@
 //! Who is at the other end: names of services, by what a proxy knows of them.
 
+use crate::matching::cluster::Destination;
 use crate::matching::hosts::Hosts;
 use crate::pattern::Patterns;
 use std::rc::Rc;
@@ -17,6 +18,15 @@ pub struct Service {
     pub peer: Patterns,
 }
 
+/// One end of an edge of the service graph.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Node<'a> {
+    /// What it is called.
+    pub name: &'a [u8],
+    /// Whether it is no service of the mesh: a class, or a host outside.
+    pub is_virtual: bool,
+}
+
 /// Services, of which the first that fits counts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Services(Vec<Service>);
@@ -27,6 +37,42 @@ impl Services {
     /// The name of who called, by the certificate that was presented; may be empty.
     pub fn caller(&self, peer: &[u8]) -> Option<&Rc<str>> {
         self.first(|it| fits(&it.peer, peer))
+    }
+
+    /// Who called, by the certificate that was presented, or as `otherwise`.
+    pub fn calling<'a>(
+        &'a self,
+        certificate: &mut dyn FnMut() -> Vec<u8>,
+        otherwise: Node<'a>,
+    ) -> Node<'a> {
+        let mapped =
+            if self.are_known_by_certificate() { self.caller(&certificate()) } else { None };
+        mapped.map_or(otherwise, |it| Node::service(it.as_bytes()))
+    }
+
+    /// Who is called, by the cluster that the request was routed to, the authority that it names
+    /// and the certificate of the upstream host, which is asked for only where it may decide.
+    pub fn called<'a>(
+        &'a self,
+        cluster: &'a [u8],
+        authority: &[u8],
+        certificate: &mut dyn FnMut() -> Vec<u8>,
+    ) -> Node<'a> {
+        let mut mapped = self.callee(cluster, authority, b"");
+        if mapped.is_none() && self.are_known_by_certificate() {
+            mapped = self.callee(b"", b"", &certificate());
+        }
+        match (mapped, Destination::of(cluster)) {
+            (Some(it), _) => Node::service(it.as_bytes()),
+            (None, Destination::Service(name)) => Node::service(name),
+            (None, Destination::Outside(name)) => Node { name, is_virtual: true },
+            (None, Destination::Anywhere) if cluster.is_empty() => Node::UNKNOWN,
+            (None, Destination::Anywhere) => Node::EXTERNAL,
+        }
+    }
+
+    fn are_known_by_certificate(&self) -> bool {
+        self.0.iter().any(|it| !it.peer.is_empty())
     }
 
     /// The name of who was called, by the cluster that the request was routed to, the authority
@@ -41,6 +87,20 @@ impl Services {
 
     fn first(&self, is_it: impl Fn(&Service) -> bool) -> Option<&Rc<str>> {
         self.0.iter().find(|it| is_it(it)).map(|it| &it.name)
+    }
+}
+
+// === impl Node ===
+
+impl<'a> Node<'a> {
+    /// Whoever is outside of the mesh.
+    pub const EXTERNAL: Node<'static> = Node { name: b"external", is_virtual: true };
+    /// Somebody of whom nothing is known.
+    pub const UNKNOWN: Node<'static> = Node { name: b"unknown", is_virtual: true };
+
+    /// A service.
+    pub fn service(name: &'a [u8]) -> Self {
+        Self { name, is_virtual: false }
     }
 }
 
@@ -90,6 +150,34 @@ mod tests {
             let found = services.callee(cluster.as_bytes(), authority.as_bytes(), peer.as_bytes());
             assert_eq!(found.map(|it| &**it), want, "{why}");
         }
+    }
+
+    #[test]
+    fn an_end_of_an_edge_has_a_name_in_any_case() {
+        let by_cluster: Services = services().0.into_iter().take(1).collect();
+        let nobody = || -> Vec<u8> { panic!("nobody is known by a certificate") };
+        for (why, cluster, authority, peer, want, is_virtual) in [
+            ("as mapped", "outbound|80||cart.x", "", None, "cart", false),
+            ("by its host", "c", "api.stripe.com", None, "stripe", false),
+            ("by its certificate", "c", "x", Some("spiffe://a/sa/cart"), "cart", false),
+            ("by its cluster", "c", "x", Some(""), "c", false),
+            ("a host outside", "outbound|443||a.example", "x", Some(""), "a.example", true),
+            ("anywhere", "PassthroughCluster", "x", Some(""), "external", true),
+            ("nowhere", "", "x", Some(""), "unknown", true),
+        ] {
+            let services: Services = services().0.into_iter().take(2).collect();
+            let mut certificate = || peer.unwrap_or_else(|| panic!("{why}")).into();
+            let found = services.called(cluster.as_bytes(), authority.as_bytes(), &mut certificate);
+            assert_eq!(found, Node { name: want.as_bytes(), is_virtual }, "{why}");
+        }
+        let mut certificate = || b"spiffe://a/sa/cart".to_vec();
+        let found = by_cluster.calling(&mut certificate, Node::UNKNOWN);
+        assert_eq!(found, Node::service(b"cart"));
+        let known = Service { name: "a".into(), ..by_cluster.0[0].clone() };
+        let plain: Services =
+            [Service { peer: Patterns::default(), ..known }].into_iter().collect();
+        assert_eq!(plain.calling(&mut nobody.clone(), Node::EXTERNAL), Node::EXTERNAL);
+        assert_eq!(plain.called(b"c", b"", &mut nobody.clone()), Node::service(b"c"));
     }
 
     #[test]

@@ -12,14 +12,16 @@ mod access_log;
 mod native_tracing;
 mod keep;
 mod exporting;
+mod recording;
 mod counting;
+mod reporting;
 pub mod tries;
 
 use crate::attempt::Tried;
-use crate::batch::{Priority, Queue};
+use crate::batch::Queue;
 use crate::config::Config;
 use crate::context::SpanContext;
-use crate::encode::otlp::{self, Envelope};
+use crate::encode::otlp::Envelope;
 use crate::explain::{Circumstances, explain};
 use crate::export::Exporter;
 use crate::export::health::Notice;
@@ -29,19 +31,16 @@ use crate::matching::candidate::Candidate;
 use crate::origin::{self, Origin};
 use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
-use crate::request::{Direction, Fact, Headers, RequestHead, Stream, integer};
+use crate::request::{Fact, Headers, RequestHead, Stream, integer};
 use crate::route::Routes;
 use crate::sampling::head::{By, Sampler};
 use crate::semconv::piece::Piece;
 use crate::semconv::rpc::Protocol;
-use crate::semconv::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::span::about::{self, About};
+use crate::span::Kinds;
 use crate::span::active::{ActiveSpan, Recording, State, Waiting};
-use crate::span::exchange::{Place, Side};
 use crate::span::hop::Hop;
 use crate::span::request_text::RequestText;
-use crate::span::{Detail, Kinds};
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now, UnixNanos};
 use crate::timing::Marks;
@@ -137,7 +136,7 @@ impl Tracer {
         ids: &mut Generator,
         is_explained: bool,
     ) -> (Started, Option<Vec<u8>>) {
-        let Self { config, sampler, routes, stats, exporter, .. } = self;
+        let Self { config, sampler, routes, stats, exporter, metering, .. } = self;
         if !config.enabled {
             return (Started::default(), None);
         }
@@ -199,9 +198,15 @@ impl Tracer {
         let carries = match is_sampled && !is_explained && request.known_direction().is_none() {
             true => origin.carries,
             false => {
-                origin::count_carried(origin.carries, request.direction(), stats);
+                let is_missing = origin::count_carried(origin.carries, request.direction(), stats);
+                metering.iter().filter(|_| is_missing).for_each(Metering::context_is_missing);
                 None
             }
+        };
+        let kinds = request.known_direction().map(|it| config.kinds_on(it));
+        let open = match metering {
+            Some(it) if !is_left_out => it.begin(&fields, kinds, head.now),
+            _ => None,
         };
         let state = if is_sampled {
             let may_speak =
@@ -222,6 +227,8 @@ impl Tracer {
                 route: routes.seek(fields.method, fields.path),
                 request: text,
                 piece: Piece::default(),
+                caller: origin.caller.take(),
+                open,
             }))
         } else if may_be_kept {
             let rpc = Protocol::of(&fields);
@@ -232,7 +239,7 @@ impl Tracer {
                 direction: request.known_direction(),
                 rpc,
                 ends_in_trailers: rpc == Some(Protocol::Grpc),
-                caller_asks: origin.is_announced,
+                caller_asks: origin.caller_listens,
                 went_well: false,
                 reason: None,
             })
@@ -240,13 +247,14 @@ impl Tracer {
             State::Passing
         };
         let is_ours = !is_stripped && !passes;
-        let announced = origin.outgoing.announcement.is_some();
+        // Who may be kept listens to what the next hop says of it.
+        let announced = may_be_kept && origin.outgoing.announcement.is_some();
         let counted = match state {
             State::Recording(_) => None,
             _ if is_left_out => None,
             State::Passing | State::Waiting(_) => {
                 let direction = request.known_direction();
-                self.to_count(&fields, direction, marks)
+                self.to_count(&fields, direction, marks, origin.caller.take(), open)
             }
         };
         let told = told.into_boxed_slice();
@@ -280,6 +288,7 @@ impl Tracer {
     ) -> bool {
         let on_wire = tried.on_wire().unwrap_or(span.span_id);
         self.look_for_native_tracing(&span, on_wire, host);
+        self.has_ended(&span);
         let ActiveSpan { trace_id, span_id, flags, state, counted, .. } = span;
         // One look at the calendar is enough: it began as long ago as it lasted.
         let hop = |now: Now, recording: Recording| {
@@ -305,6 +314,7 @@ impl Tracer {
                         waiting.recording(headers, &self.routes, &self.config.spans);
                     if let Some(counted) = counted {
                         recording.piece = counted.piece;
+                        recording.caller = counted.caller;
                     }
                     self.record(hop(now, recording), false, Tried::default(), host)
                 }
@@ -332,6 +342,7 @@ impl Tracer {
     ) -> bool {
         let head = RequestHead { headers, end_of_stream: true, now: now.mono };
         let Some(span) = self.start(&head, host, ids).span else { return false };
+        self.has_ended(&span);
         let ActiveSpan { trace_id, span_id, flags, state, counted, .. } = span;
         let (mut recording, is_sampled) = match state {
             State::Passing => {
@@ -352,101 +363,6 @@ impl Tracer {
         recording.measured = false;
         let hop = Hop { trace_id, span_id, flags, start, ended: now.mono, recording };
         self.record(hop, is_sampled, Tried::default(), host)
-    }
-
-    /// Writes a hop out; one that was not sampled only if it is worth it.
-    fn record(
-        &mut self,
-        mut hop: Hop,
-        is_sampled: bool,
-        tried: Tried,
-        host: &mut (impl Stream + Shared),
-    ) -> bool {
-        let Some(exporter) = &mut self.exporter else { return false };
-        // Without a place in the queue all that is asked is whether it failed: that may have one.
-        let is_narrow = is_sampled && tried.tries().is_none() && !exporter.has_place();
-        let detail = if is_narrow { Detail::Minimal } else { self.config.spans.detail };
-        if detail == Detail::Full {
-            host.gather();
-        }
-        let direction = Direction::ask(&mut hop.recording.direction, host);
-        origin::count_carried(hop.recording.carries, direction, &mut self.stats);
-        let kinds = self.config.kinds_on(direction);
-        let sought = std::mem::take(&mut hop.recording.route);
-        let mut exchange = hop.exchange(kinds, detail, host);
-        let is_refused = is_narrow && !exchange.may_have_failed();
-        if !is_sampled {
-            let elapsed = hop.ended.since(hop.recording.marks.started);
-            let outcome = || exchange.outcome(Kind::Server, Place::Only);
-            let worth = || self.config.keep.at_end(&outcome(), elapsed);
-            exchange.reason = exchange.reason.or_else(worth);
-        }
-        if is_refused || !is_sampled && exchange.reason.is_none() {
-            let route = about::route(&exchange, sought, &mut self.routes, host);
-            if let Some(metering) = &mut self.metering {
-                let stats = &mut self.stats;
-                metering.count_hop(&hop, &exchange, kinds, route.as_ref(), host, stats);
-            }
-            if is_refused {
-                exporter.refuse(if kinds == Kinds::Both { 2 } else { 1 }, &mut self.stats);
-            }
-            return is_refused && exporter.is_ready(hop.ended);
-        }
-        if !is_sampled {
-            self.stats.count(Stat::SamplingKept);
-        }
-        let Config { spans: settings, resource, services, .. } = &self.config;
-        exchange.about = About::of(&exchange, sought, &mut self.routes, services, host);
-        let mut redacted = hop.recording.request.redacted;
-        exchange.custom_at_end = settings.at_end(host, &mut redacted);
-        for (place, count) in redacted.iter() {
-            self.stats.add(Stat::of_redactions(place), count.into());
-        }
-        let name = exchange.name(&settings.name, resource.service_name()).into_owned();
-        if let Some(metering) = &mut self.metering {
-            let (route, stats) = (exchange.about.route.as_ref(), &mut self.stats);
-            metering.count_hop(&hop, &exchange, kinds, route, host, stats);
-        }
-        tried.tell(&mut exchange, &hop.recording.marks);
-        let tries = tried.tries();
-        let (server, client) = (Kind::Server, Kind::Client);
-        let mut planned = Vec::with_capacity(2);
-        match kinds {
-            // Each try is a client's span.
-            Kinds::One(Kind::Client) if tries.is_some() => {}
-            _ if tries.is_some() => planned.push((server, Place::Outer, None)),
-            Kinds::One(kind) => planned.push((kind, Place::Only, None)),
-            Kinds::Both if exchange.attempts == Some(0) => {
-                planned.push((server, Place::Only, None))
-            }
-            Kinds::Both => {
-                planned.extend([(server, Place::Outer, None), (client, Place::Inner, None)]);
-            }
-        }
-        if let Some(request) = tries {
-            planned
-                .extend(request.places(kinds).map(|(number, place)| (client, place, Some(number))));
-        }
-        for (kind, place, number) in planned {
-            let a_try = tries.zip(number);
-            if let Some((request, number)) = a_try {
-                request.narrow(number, &mut exchange);
-            }
-            let outcome = exchange.outcome(kind, place);
-            let mut span = hop.span(kinds, kind, &exchange, &name, &outcome);
-            if let Some((request, number)) = a_try {
-                request.of_try(number, &hop, &mut span);
-            }
-            let priority = match outcome {
-                Outcome::Fine => Priority::Normal,
-                Outcome::Failed(_) => Priority::High,
-            };
-            let side = Side { exchange: &exchange, kind, place, outcome: &outcome };
-            exporter.push(priority, &mut self.stats, |out| {
-                otlp::write_span(&span, &side, settings.limits, out)
-            });
-        }
-        exporter.is_ready(hop.ended)
     }
 }
 

@@ -11,6 +11,7 @@ mod deadline;
 mod traceparent;
 mod reference;
 mod received;
+mod points;
 mod unpacked;
 mod stats;
 mod client;

@@ -1,49 +1,13 @@
 //! Golden metrics in Envoy: as many as there were requests, whatever is sampled.
 
-use std::collections::BTreeMap;
-
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use serde_json::json;
 
 use crate::bootstrap::Direction;
-use crate::client::get;
+use crate::client::{Client, get, with};
 use crate::hop::Hop;
+use crate::mesh::{App, Mesh};
+use crate::points::{edges, last_points, sums};
 use crate::upstream::Answer;
-
-type Series = BTreeMap<String, String>;
-
-fn text(attributes: &[KeyValue]) -> Series {
-    let value = |it: &KeyValue| match it.value.as_ref().and_then(|it| it.value.as_ref()) {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        other => panic!("text or a number: {other:?}"),
-    };
-    attributes.iter().map(|it| (it.key.clone(), value(it))).collect()
-}
-
-/// The requests by status, as the last points of all series have them.
-fn by_status(reports: &[ExportMetricsServiceRequest], name: &str) -> BTreeMap<String, u64> {
-    let mut last = BTreeMap::<Series, u64>::new();
-    let resources = reports.iter().flat_map(|it| &it.resource_metrics);
-    for metric in resources.flat_map(|it| &it.scope_metrics).flat_map(|it| &it.metrics) {
-        assert_eq!((metric.name.as_str(), metric.unit.as_str()), (name, "s"));
-        let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
-        for point in &histogram.data_points {
-            last.insert(text(&point.attributes), point.count);
-        }
-    }
-    let mut counts = BTreeMap::new();
-    for (series, count) in last {
-        let status = series.get("http.response.status_code").cloned().unwrap_or_default();
-        *counts.entry(status).or_default() += count;
-        let cluster = series.get("hopspan.upstream.cluster");
-        assert_eq!(cluster.is_some(), name.contains("client"), "{series:?}");
-    }
-    counts
-}
 
 #[tokio::test]
 async fn as_many_are_counted_as_were_made() {
@@ -64,14 +28,67 @@ async fn as_many_are_counted_as_were_made() {
         for at in 0..90 {
             client.ask(get(if at % 3 == 0 { "/gone" } else { "/cart" })).await;
         }
-        let want = BTreeMap::from([("200".to_owned(), 60), ("404".to_owned(), 30)]);
-        let reports = hop.collector.metrics(|it| by_status(it, name) == want).await;
+        let by_status = |reports: &[_]| {
+            let by = ["http.response.status_code"];
+            sums(last_points(reports.to_vec()), &by, |it| it.ends_with("duration"))
+        };
+        let want = [("200", 60), ("404", 30)].map(|(it, count)| (format!("{name} {it}"), count));
+        let reports = hop.collector.metrics(|it| by_status(it) == want).await;
         let stats = hop.proxy.stats().await;
         assert_eq!(stats.hopspan("metrics.overflow"), 0, "{stats}");
         assert_eq!(stats.unaccounted_spans(), 0, "{stats}");
         // One more interval changes nothing.
         let more = reports.len() + 1;
         let reports = hop.collector.metrics(|it| it.len() > more).await;
-        assert_eq!(by_status(&reports, name), want);
+        assert_eq!(by_status(&reports), want);
     }
+}
+
+/// With tracing off, each request counts once on each of its edges, whichever side tells of it.
+#[tokio::test]
+async fn a_mesh_shows_who_calls_whom() {
+    let answer = |seen: &_| Answer::status(if is_gone(seen) { 503 } else { 200 });
+    let mesh = Mesh::start(App::PassesOn, answer, |it| {
+        it.configure("metrics", json!({ "to": ["otlp"], "interval_ms": 200 }));
+        it.configure("sampling", json!({ "ratio": 0 }));
+        let next = if it.direction == Direction::Unspecified { "shop" } else { "stock" };
+        it.configure("services", json!([{ "cluster": "*", "name": next }]));
+        it.workers = 4;
+    })
+    .await;
+    let forged = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for at in 0..40 {
+        let mut client = Client::http1(mesh.gateway.address()).await;
+        let request = get(if at % 4 == 0 { "/gone" } else { "/cart" });
+        // Whoever is outside may say what it likes.
+        let request = with(request, "traceparent", forged);
+        let request = with(request, "tracestate", "hopspan=b7ad6b7169203331:admin");
+        assert_eq!(client.ask(request).await.status, 200);
+    }
+    let want = [
+        "client gateway shop: 40",
+        "client shop stock: 40",
+        "failed_total external gateway virtual_node: 0",
+        "failed_total gateway shop: 0",
+        "failed_total shop stock: 10",
+        "server external gateway virtual_node: 40",
+        "server gateway shop: 40",
+        "total external gateway virtual_node: 40",
+        "total gateway shop: 40",
+        "total shop stock: 40",
+    ];
+    let want = want.map(str::to_owned).to_vec();
+    mesh.collector.metrics(|it| edges(last_points(it.to_vec())) == want).await;
+    assert_eq!(mesh.collector.spans(0).await.len(), 0);
+    for seen in mesh.service.seen(40).await {
+        // What the last proxy says to a service without one is bound to what it says to it.
+        assert!(seen.header("tracestate").is_some_and(|it| it.starts_with("hopspan=")));
+    }
+    for seen in mesh.app.seen(40).await {
+        assert_eq!(seen.header("tracestate"), None, "nor does an application see it");
+    }
+}
+
+fn is_gone(seen: &crate::upstream::Seen) -> bool {
+    seen.path.starts_with("/gone")
 }

@@ -13,11 +13,14 @@ mod reference;
 mod received;
 #[path = "../envoy/traceparent.rs"]
 mod traceparent;
+#[path = "../envoy/points.rs"]
+mod points;
 #[path = "../envoy/unpacked.rs"]
 mod unpacked;
 mod collector;
 mod hopspan;
 mod mesh;
+mod reports;
 
 // A request's life.
 mod lives;
@@ -55,6 +58,7 @@ mod access_log;
 
 // What is counted.
 mod metrics;
+mod edges;
 
 // Where spans go.
 mod batches;

@@ -1,80 +1,20 @@
 //! Golden metrics: every request is counted once, recorded or not.
 
-use crate::collector::plain;
 use crate::hopspan::{DELAY, Hopspan, SAMPLED, UNSAMPLED, builder};
+use crate::reports::{PATH, counts, points, reports, sums};
 use host_test::{Answer, Headers, Stream};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::metrics::v1::HistogramDataPoint;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use prost::Message as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const SERVER: &str = "http.server.request.duration";
 const CLIENT: &str = "http.client.request.duration";
 const INTERVAL: Duration = Duration::from_secs(10);
-const PATH: &str = "/v1/metrics";
 
 fn config(direction: &str, more: &str) -> String {
     format!(
         r#"{{"direction":"{direction}","trust":{{"default":"continue"}},
             "collector":{{"cluster":"otel"}},"metrics":{{"to":["otlp"]{more}}}}}"#
     )
-}
-
-/// How many reports came.
-fn reports(hopspan: &Hopspan) -> usize {
-    hopspan.collector.requests().iter().filter(|it| it.headers.text(":path") == Some(PATH)).count()
-}
-
-fn text(attributes: &[KeyValue]) -> BTreeMap<String, String> {
-    let value = |it: &KeyValue| match it.value.as_ref().and_then(|it| it.value.as_ref()) {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        other => panic!("text or a number: {other:?}"),
-    };
-    attributes.iter().map(|it| (it.key.clone(), value(it))).collect()
-}
-
-/// The last points of all series that ever came, by what tells them apart.
-fn points(hopspan: &Hopspan) -> BTreeMap<(String, BTreeMap<String, String>), HistogramDataPoint> {
-    let mut last = BTreeMap::<_, HistogramDataPoint>::new();
-    for request in hopspan.collector.requests() {
-        if request.headers.text(":path") != Some(PATH) {
-            continue;
-        }
-        assert_eq!(request.headers.text("content-type"), Some("application/x-protobuf"));
-        let report = ExportMetricsServiceRequest::decode(plain(&request)).expect("metrics");
-        let scopes = report.resource_metrics.into_iter().flat_map(|it| it.scope_metrics);
-        for metric in scopes.flat_map(|it| it.metrics) {
-            let Some(Data::Histogram(histogram)) = metric.data else { panic!("a histogram") };
-            for point in histogram.data_points {
-                assert_eq!(point.count, point.bucket_counts.iter().sum::<u64>());
-                let key = (metric.name.clone(), text(&point.attributes));
-                if let Some(before) = last.get(&key) {
-                    assert!(before.count <= point.count, "{key:?} went down");
-                    assert!(before.time_unix_nano <= point.time_unix_nano, "{key:?}");
-                    assert_eq!(before.start_time_unix_nano, point.start_time_unix_nano);
-                }
-                last.insert(key, point);
-            }
-        }
-    }
-    last
-}
-
-/// How many requests were counted, by the name of the metric and these attributes.
-fn counts(hopspan: &Hopspan, by: &[&str]) -> Vec<(String, u64)> {
-    let mut counts = BTreeMap::<String, u64>::new();
-    for ((name, attributes), point) in points(hopspan) {
-        assert!(attributes.contains_key("hopspan.worker"), "{attributes:?}");
-        let values = by.iter().map(|it| attributes.get(*it).map_or("-", String::as_str));
-        let key = [name.as_str()].into_iter().chain(values).collect::<Vec<_>>().join(" ");
-        *counts.entry(key).or_default() += point.count;
-    }
-    counts.into_iter().collect()
 }
 
 fn owned<const N: usize>(list: [(&str, u64); N]) -> Vec<(String, u64)> {
@@ -108,7 +48,7 @@ fn every_request_is_counted_sampled_or_not() {
         }
     }
     hopspan.run_for(INTERVAL + DELAY);
-    assert_eq!(hopspan.stat("metrics.series"), 4 * 3);
+    assert_eq!(hopspan.stat("metrics.series"), 4 * (3 + 1), "with an edge");
     let want = owned([
         ("http.server.request.duration GET 200 - /cart", 32),
         ("http.server.request.duration GET 404 - -", 12),
@@ -184,10 +124,11 @@ fn what_never_reached_the_filter_is_counted_too() {
         counted,
         owned([("http.server.request.duration - -", 1), ("http.server.request.duration 403 -", 2)])
     );
-    let reset = points(&hopspan).into_iter().find(|((_, it), _)| !it.contains_key(BY[1]));
+    let is_reset = |name: &str, it: &BTreeMap<_, _>| name == SERVER && !it.contains_key(BY[1]);
+    let reset = points(&hopspan).into_iter().find(|((name, it), _)| is_reset(name, it));
     let ((_, attributes), point) = reset.expect("a series without a status");
     assert!(attributes.contains_key("error.type"), "{attributes:?}");
-    assert_eq!(point.sum, Some(1.5));
+    assert!((point.sum - 1.5).abs() < 1e-9, "{point:?}");
 }
 
 #[test]
@@ -200,7 +141,7 @@ fn a_report_is_not_counted_by_the_proxy_that_it_passes() {
     hopspan.run_for(INTERVAL + DELAY);
     assert_eq!(
         counts(&hopspan, &["http.request.method"]),
-        owned([("http.server.request.duration POST", 1)])
+        owned([("http.client.request.duration POST", 1), ("http.server.request.duration POST", 1)])
     );
 }
 
@@ -260,8 +201,8 @@ fn random_requests_fill_no_more_than_the_bound() {
         get(&hopspan.stream(), &format!("/{path}"), UNSAMPLED, 200 + number % 300);
     }
     hopspan.run_for(INTERVAL + DELAY);
-    assert!(hopspan.stat("metrics.series") <= 20);
-    assert!(points(&hopspan).len() <= 20);
+    assert!(hopspan.stat("metrics.series") <= 20 + 1, "series, and one edge");
+    assert!(points(&hopspan).keys().filter(|(name, _)| name == SERVER).count() <= 20);
     let all: u64 = counts(&hopspan, &[]).into_iter().map(|(_, count)| count).sum();
     assert_eq!(all, 600, "and each is counted");
     let other =
@@ -312,4 +253,85 @@ fn reports_are_compressed_like_spans() {
     let request = hopspan.collector.requests().pop().expect("a report");
     assert_eq!(request.headers.text("content-encoding"), Some("gzip"));
     assert_eq!(counts(&hopspan, &[]), owned([(SERVER, 1)]));
+}
+
+#[test]
+fn bodies_attempts_and_open_requests_are_summed() {
+    let hopspan = Hopspan::start(&config("outbound", ""));
+    for traceparent in [SAMPLED, UNSAMPLED] {
+        let stream = hopspan.stream();
+        let request = Headers::plain_get("/cart").with(":method", "POST");
+        stream.request_headers(request.with("traceparent", traceparent), false);
+        stream.request_body([0; 30], false);
+        stream.request_body([0; 10], true);
+        stream.set_property("upstream.request_attempt_count", 3);
+        stream.response_headers([(":status", "200")], false);
+        stream.response_body([0; 500], true);
+        stream.finish();
+    }
+    let open = hopspan.stream();
+    open.request_headers(Headers::plain_get("/").with("traceparent", UNSAMPLED), true);
+    hopspan.run_for(INTERVAL + DELAY);
+    let is_sum = |name: &str| !name.ends_with(".duration") && !name.starts_with("traces_");
+    let method = "http.request.method";
+    let want = owned([
+        ("hopspan.service_graph.secured -", 0),
+        ("hopspan.upstream.attempts POST", 6),
+        ("http.client.active_requests GET", 1),
+        ("http.client.active_requests POST", 0),
+        ("http.client.request.body.size POST", 2),
+        ("http.client.response.body.size POST", 2),
+    ]);
+    assert_eq!(sums(&hopspan, &[method], is_sum), want);
+    let sum = |name: &str| -> f64 {
+        points(&hopspan).into_iter().filter(|((it, _), _)| it == name).map(|(_, it)| it.sum).sum()
+    };
+    assert!((sum("http.client.request.body.size") - 80.0).abs() < 1e-9);
+    assert!((sum("http.client.response.body.size") - 1000.0).abs() < 1e-9);
+    open.respond(200);
+    open.finish();
+    hopspan.run_for(INTERVAL);
+    let open = |name: &str| name.ends_with("active_requests");
+    assert_eq!(sums(&hopspan, &[], open), owned([("http.client.active_requests", 0)]));
+}
+
+#[test]
+fn a_sampled_request_is_shown_once() {
+    for (more, is_shown) in [("", true), (r#","exemplars":false"#, false)] {
+        let hopspan = Hopspan::start(&config("inbound", more));
+        let example = |hopspan: &Hopspan| {
+            let mut points = points(hopspan).into_iter();
+            points.find(|((name, _), _)| name == SERVER).and_then(|(_, it)| it.example)
+        };
+        let stream = hopspan.stream();
+        stream.request_headers(Headers::plain_get("/cart").with("traceparent", SAMPLED), true);
+        hopspan.pass(20_000);
+        stream.respond(200);
+        stream.finish();
+        get(&hopspan.stream(), "/cart", UNSAMPLED, 200);
+        hopspan.run_for(INTERVAL + DELAY);
+        let trace = u128::from_str_radix(&SAMPLED[3..35], 16).unwrap().to_be_bytes();
+        assert_eq!(example(&hopspan), is_shown.then(|| (trace.to_vec(), 0.02)));
+        hopspan.run_for(INTERVAL);
+        assert_eq!(example(&hopspan), None, "not a second time");
+    }
+}
+
+#[test]
+fn a_service_that_passes_no_context_on_is_counted() {
+    for auto in ["", r#","announce_caller":"never""#] {
+        let config = config("outbound", auto).replace(r#""direction":"outbound","#, "");
+        let hopspan = Hopspan::of(builder(config).property("xds.listener_direction", 2));
+        for ratio in [true, false] {
+            let stream = hopspan.stream();
+            let request = Headers::plain_get("/");
+            let request = if ratio { request.with("b3", "0") } else { request };
+            stream.request_headers(request, true);
+            stream.respond(200);
+            stream.finish();
+        }
+        hopspan.run_for(INTERVAL + DELAY);
+        let missing = |name: &str| name == "hopspan.context.missing";
+        assert_eq!(sums(&hopspan, &[], missing), owned([("hopspan.context.missing", 1)]));
+    }
 }

@@ -190,7 +190,7 @@ fn who_calls_is_bound_to_each_trys_id() {
     for number in 1..4 {
         let attempt = both.attempt(&headers, number);
         headers = attempt.upstream_headers();
-        let member = format!("hopspan={};shop", sent(&attempt).parent_id);
+        let member = format!("hopspan={}:shop", sent(&attempt).parent_id);
         let list = String::from_utf8_lossy(headers.value("tracestate").unwrap()).into_owned();
         assert!(list.starts_with(&member), "try {number}: {member} in {list}");
         assert_eq!(list.matches("hopspan=").count(), 1, "{list}");

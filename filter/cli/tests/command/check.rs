@@ -43,6 +43,7 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "explain": {},
   "metrics": {
     "announce_caller": "auto",
+    "exemplars": true,
     "interval_ms": 10000,
     "max_series": 500,
     "to": []

@@ -2,22 +2,29 @@
 //!
 //! Its outer messages have the numbers of those for spans: resource_metrics = 1, of it resource = 1
 //! and scope_metrics = 2, of that scope = 1 and metrics = 2. So the same [`Envelope`] is around them.
-//!
-//! Field numbers: <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/metrics/v1/metrics.proto>
+
+mod point;
 
 use super::otlp::{Envelope, KeyValues};
-use super::protobuf as pb;
-use crate::metrics::histogram::BOUNDS;
+use crate::metrics::edges::Edge;
+use crate::metrics::histogram::Histogram;
+use crate::metrics::open::OpenSeries;
 use crate::metrics::{CallLabels, Labels, Series};
 use crate::semconv::{self as names, Attributes as _, Kind};
-use crate::span::Limits;
 use crate::time::UnixNanos;
+use point::{Form, Metric, Value, Writer};
 
 /// Cumulative series at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
-    /// The series.
+    /// Requests that have ended.
     pub series: &'a [Series],
+    /// Those that have not.
+    pub open: &'a [OpenSeries],
+    /// Who called whom.
+    pub edges: &'a [Edge],
+    /// Requests of the service beside the proxy that carried no trace context.
+    pub missing: u64,
     /// What tells them from the same ones of another worker.
     pub worker: u64,
     /// When they began.
@@ -26,97 +33,195 @@ pub struct Snapshot<'a> {
     pub time: UnixNanos,
 }
 
-/// Tells the series of workers apart.
-pub const WORKER: &str = "hopspan.worker";
-
-/// One of the metrics.
-struct Metric {
-    name: &'static str,
-    description: &'static str,
-    kind: Kind,
-    is_of_calls: bool,
-}
-
 /// Spec: <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>,
 /// <https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/>
-const METRICS: [Metric; 4] = [
-    Metric {
-        name: "http.server.request.duration",
-        description: "Duration of HTTP server requests.",
-        kind: Kind::Server,
-        is_of_calls: false,
-    },
-    Metric {
-        name: "http.client.request.duration",
-        description: "Duration of HTTP client requests.",
-        kind: Kind::Client,
-        is_of_calls: false,
-    },
-    Metric {
-        name: "rpc.server.call.duration",
-        description: "Duration of inbound RPC calls.",
-        kind: Kind::Server,
-        is_of_calls: true,
-    },
-    Metric {
-        name: "rpc.client.call.duration",
-        description: "Duration of outbound RPC calls.",
-        kind: Kind::Client,
-        is_of_calls: true,
-    },
+const DURATIONS: [(Kind, bool, Metric); 4] = [
+    (
+        Kind::Server,
+        false,
+        durations("http.server.request.duration", "Duration of HTTP server requests."),
+    ),
+    (
+        Kind::Client,
+        false,
+        durations("http.client.request.duration", "Duration of HTTP client requests."),
+    ),
+    (Kind::Server, true, durations("rpc.server.call.duration", "Duration of inbound RPC calls.")),
+    (Kind::Client, true, durations("rpc.client.call.duration", "Duration of outbound RPC calls.")),
 ];
 
-/// AGGREGATION_TEMPORALITY_CUMULATIVE
-const CUMULATIVE: u64 = 2;
+/// By side, and for requests and responses. Source: as for the former.
+const BODIES: [(Kind, [Metric; 2]); 2] = [
+    (
+        Kind::Server,
+        [
+            bytes("http.server.request.body.size", "Size of HTTP server request bodies."),
+            bytes("http.server.response.body.size", "Size of HTTP server response bodies."),
+        ],
+    ),
+    (
+        Kind::Client,
+        [
+            bytes("http.client.request.body.size", "Size of HTTP client request bodies."),
+            bytes("http.client.response.body.size", "Size of HTTP client response bodies."),
+        ],
+    ),
+];
+
+/// Source: as for the former.
+const OPEN: [(Kind, Metric); 2] = [
+    (
+        Kind::Server,
+        Metric {
+            name: "http.server.active_requests",
+            description: "Number of active HTTP server requests.",
+            unit: "{request}",
+            form: Form::Sum { grows: false },
+        },
+    ),
+    (
+        Kind::Client,
+        Metric {
+            name: "http.client.active_requests",
+            description: "Number of active HTTP requests.",
+            unit: "{request}",
+            form: Form::Sum { grows: false },
+        },
+    ),
+];
+
+const ATTEMPTS: Metric = Metric {
+    name: "hopspan.upstream.attempts",
+    description: "Attempts to reach an upstream: more than requests where some were retried.",
+    unit: "{attempt}",
+    form: Form::Sum { grows: true },
+};
+
+/// Source: <https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/connector/servicegraphconnector>
+const EDGE_TOTAL: Metric = Metric {
+    name: "traces_service_graph_request_total",
+    description: "Requests of a client to a server.",
+    unit: "",
+    form: Form::Sum { grows: true },
+};
+const EDGE_FAILED: Metric = Metric {
+    name: "traces_service_graph_request_failed_total",
+    description: "Requests of a client to a server that failed.",
+    ..EDGE_TOTAL
+};
+const EDGE_CLIENT: Metric = durations(
+    "traces_service_graph_request_client",
+    "Duration of requests between two services as the client sees it.",
+);
+const EDGE_SERVER: Metric = durations(
+    "traces_service_graph_request_server",
+    "Duration of requests between two services as the server sees it.",
+);
+const EDGE_SECURED: Metric = Metric {
+    name: "hopspan.service_graph.secured",
+    description: "1 where the last connection that was looked at has TLS, 0 where not.",
+    unit: "1",
+    form: Form::Gauge,
+};
+
+const MISSING: Metric = Metric {
+    name: "hopspan.context.missing",
+    description: "Requests of this service to others without any trace context.",
+    unit: "{request}",
+    form: Form::Sum { grows: true },
+};
+
+const fn durations(name: &'static str, description: &'static str) -> Metric {
+    Metric { name, description, unit: "s", form: Form::Histogram }
+}
+
+const fn bytes(name: &'static str, description: &'static str) -> Metric {
+    Metric { name, description, unit: "By", form: Form::Histogram }
+}
 
 /// A whole request. `None` if it is longer than lengths can say.
 pub fn write_request(envelope: &Envelope, snapshot: &Snapshot<'_>) -> Option<Vec<u8>> {
-    let mut out = envelope.open();
-    let mut is_whole = true;
-    for metric in METRICS {
-        let is_of = |it: &&Series| {
-            let labels = it.labels();
-            (labels.kind, labels.call.is_some()) == (metric.kind, metric.is_of_calls)
-        };
-        let mut series = snapshot.series.iter().filter(is_of).peekable();
-        if series.peek().is_none() {
-            continue;
-        }
-        // ScopeMetrics.metrics = 2: name = 1, description = 2, unit = 3, histogram = 9
-        let at = pb::open(2, &mut out);
-        pb::bytes(1, metric.name.as_bytes(), &mut out);
-        pb::bytes(2, metric.description.as_bytes(), &mut out);
-        pb::bytes(3, b"s", &mut out);
-        let histogram = pb::open(9, &mut out);
-        for it in series {
-            is_whole &= write_point(it, snapshot, &mut out);
-        }
-        // Histogram.aggregation_temporality = 2
-        pb::integer(2, CUMULATIVE, &mut out);
-        is_whole &= pb::close(histogram, &mut out) && pb::close(at, &mut out);
+    let mut report = Writer { snapshot, out: envelope.open(), is_whole: true };
+    for (kind, is_of_calls, metric) in &DURATIONS {
+        report.requests(metric, *kind, *is_of_calls, &|it| {
+            Some(Value::Durations(&it.histogram, it.example))
+        });
     }
+    for (kind, [request, response]) in &BODIES {
+        let total = |it: &Series, sum| {
+            (sum > 0).then_some(Value::Total { count: it.histogram.count(), sum })
+        };
+        report.requests(request, *kind, false, &|it| total(it, it.bodies[0]));
+        report.requests(response, *kind, false, &|it| total(it, it.bodies[1]));
+    }
+    report.metric(&ATTEMPTS, &mut |out| {
+        for is_of_calls in [false, true] {
+            out.points_of_requests(Kind::Client, is_of_calls, &|it| {
+                Some(Value::Number(it.attempts)).filter(|_| it.attempts > 0)
+            });
+        }
+    });
+    for (kind, metric) in &OPEN {
+        report.metric(metric, &mut |out| {
+            for it in out.snapshot.open.iter().filter(|it| it.kind == *kind) {
+                out.point(Value::Number(it.count), &|pairs| {
+                    pairs.text(names::HTTP_REQUEST_METHOD, it.method.as_bytes());
+                    pairs.text(names::URL_SCHEME, it.scheme.as_bytes());
+                });
+            }
+        });
+    }
+    report.edges(&EDGE_TOTAL, &|it| (it.requests > 0).then_some(Value::Number(it.requests)));
+    // None that failed is a figure as well: what is divided by the total.
+    report.edges(&EDGE_FAILED, &|it| (it.requests > 0).then_some(Value::Number(it.failed)));
+    report.edges(&EDGE_CLIENT, &|it| seen(&it.by_client));
+    report.edges(&EDGE_SERVER, &|it| seen(&it.by_server));
+    report.edges(&EDGE_SECURED, &|it| Some(Value::Number(it.secured?.1.into())));
+    if snapshot.missing > 0 {
+        report.metric(&MISSING, &mut |out| {
+            out.point(Value::Number(snapshot.missing), &|_| ());
+        });
+    }
+    let Writer { mut out, is_whole, .. } = report;
     (is_whole && envelope.head().seal(&mut out)).then_some(out)
 }
 
-fn write_point(series: &Series, snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> bool {
-    let histogram = &series.histogram;
-    // Histogram.data_points = 1
-    let at = pb::open(1, out);
-    pb::fixed64(2, snapshot.start.0, out);
-    pb::fixed64(3, snapshot.time.0, out);
-    pb::fixed64(4, histogram.count(), out);
-    pb::fixed64(5, histogram.sum().as_secs_f64().to_bits(), out);
-    write_packed(6, histogram.counts().iter().copied(), out);
-    write_packed(7, BOUNDS.iter().map(|it| it.to_bits()), out);
-    let mut pairs = KeyValues::new(9, Limits::NONE, out);
-    describe(&series.labels(), &mut pairs);
-    pairs.integer(WORKER, i64::try_from(snapshot.worker).unwrap_or(i64::MAX));
-    pb::close(at, out)
+fn seen(histogram: &Histogram) -> Option<Value<'_>> {
+    (histogram.count() > 0).then_some(Value::Durations(histogram, None))
 }
 
-fn write_packed(field: u32, values: impl ExactSizeIterator<Item = u64>, out: &mut Vec<u8>) {
-    pb::length(field, values.len().saturating_mul(size_of::<u64>()), out);
-    values.for_each(|it| out.extend_from_slice(&it.to_le_bytes()));
+/// What a metric says of one of many.
+type Of<'a, T> = &'a dyn Fn(&T) -> Option<Value<'_>>;
+
+impl Writer<'_> {
+    fn requests(&mut self, metric: &Metric, kind: Kind, is_of_calls: bool, value: Of<'_, Series>) {
+        self.metric(metric, &mut |out| out.points_of_requests(kind, is_of_calls, value));
+    }
+
+    fn points_of_requests(&mut self, kind: Kind, is_of_calls: bool, value: Of<'_, Series>) {
+        for it in self.snapshot.series {
+            let labels = it.labels();
+            if (labels.kind, labels.call.is_some()) == (kind, is_of_calls)
+                && let Some(value) = value(it)
+            {
+                self.point(value, &|pairs| describe(&labels, pairs));
+            }
+        }
+    }
+
+    fn edges(&mut self, metric: &Metric, value: Of<'_, Edge>) {
+        self.metric(metric, &mut |out| {
+            for it in out.snapshot.edges {
+                let Some(value) = value(it) else { continue };
+                out.point(value, &|pairs| {
+                    pairs.text("client", it.client());
+                    pairs.text("server", it.server());
+                    let kind = if it.is_virtual { "virtual_node" } else { "" };
+                    pairs.text("connection_type", kind.as_bytes());
+                });
+            }
+        });
+    }
 }
 
 fn describe(labels: &Labels<'_>, out: &mut KeyValues<'_>) {

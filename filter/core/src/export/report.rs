@@ -9,7 +9,10 @@ use super::{Call, CallId, Collector, GRACE};
 use crate::encode::otlp::Envelope;
 use crate::encode::otlp_metrics::{Snapshot, write_request};
 use crate::encode::{Compression, Resource, gzip};
-use crate::metrics::{Counted, Labels, Settings, Store};
+use crate::metrics::edges::{Edges, Passed};
+use crate::metrics::open::{Open, Place};
+use crate::metrics::{Counted, Labels, Measured, Settings, Store};
+use crate::semconv::Kind;
 use crate::time::{Monotonic, Now, UnixNanos};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,9 +26,15 @@ pub struct Reporter {
     settings: Settings,
     envelope: Envelope,
     store: Store,
+    edges: Edges,
+    open: Open,
+    /// Requests of the service itself that carried no trace context.
+    missing: u64,
     /// What tells its series from those of others.
     number: Option<u64>,
-    /// When the first request was counted.
+    /// Whether there is anything to tell.
+    has_begun: bool,
+    /// When the first request that has ended began, or else the first report is made.
     start: Option<UnixNanos>,
     /// When the next report is due.
     due: Monotonic,
@@ -52,7 +61,11 @@ impl Reporter {
             settings,
             envelope: Envelope::new(resource, "hopspan", env!("CARGO_PKG_VERSION")),
             store: Store::new(settings.max_series),
+            edges: Edges::new(settings.max_series),
+            open: Open::default(),
+            missing: 0,
             number: None,
+            has_begun: false,
             start: None,
             due: Monotonic::default(),
             has_news: false,
@@ -79,16 +92,21 @@ impl Reporter {
         self.has_ended
     }
 
-    /// How many series there are.
+    /// How many series there are, edges with them.
     pub fn series(&self) -> usize {
-        self.store.series().len()
+        self.store.series().len().saturating_add(self.edges.all().len())
     }
 
-    /// Counts a request that took so long and ended `now`.
+    /// Whether requests that are traced are shown as examples.
+    pub fn has_exemplars(&self) -> bool {
+        self.settings.exemplars
+    }
+
+    /// Counts a request that ended `now`.
     pub fn record(
         &mut self,
         labels: &Labels<'_>,
-        took: Duration,
+        measured: &Measured,
         now: &mut dyn FnMut() -> Now,
     ) -> Counted {
         if self.has_ended {
@@ -96,23 +114,64 @@ impl Reporter {
         }
         if self.start.is_none() {
             let Now { wall, mono } = now();
-            self.start = Some(wall.minus(took));
-            self.due = mono.plus(self.settings.interval);
+            self.start = Some(wall.minus(measured.took));
+            self.start_at(mono);
         }
         self.has_news = true;
-        self.store.record(labels, took)
+        self.store.record(labels, measured)
+    }
+
+    /// Counts it on its edge, too, after [`Reporter::record`].
+    pub fn record_edge(
+        &mut self,
+        passed: &Passed<'_>,
+        is_secured: &mut dyn FnMut() -> bool,
+    ) -> Counted {
+        match self.has_ended {
+            true => Counted::default(),
+            false => self.edges.record(passed, self.reports, is_secured),
+        }
+    }
+
+    /// A request begins. Whoever gets a place gives it to [`Reporter::end`].
+    pub fn begin(
+        &mut self,
+        kind: Kind,
+        method: &'static str,
+        scheme: &'static str,
+        now: Monotonic,
+    ) -> Option<Place> {
+        if self.has_ended {
+            return None;
+        }
+        self.start_at(now);
+        self.has_news = true;
+        self.open.begin(kind, method, scheme)
+    }
+
+    /// It ends.
+    pub fn end(&mut self, place: Place) {
+        self.open.end(place);
+        self.has_news = true;
+    }
+
+    /// The service beside the proxy sent a request without trace context.
+    pub fn context_is_missing(&mut self) {
+        self.missing = self.missing.saturating_add(1);
     }
 
     /// How long until it wants to be asked; `None` if there is nothing to tell.
     pub fn wait(&self, now: Monotonic) -> Option<Duration> {
-        self.start.filter(|_| !self.has_ended)?;
+        if self.has_ended || !self.has_begun {
+            return None;
+        }
         let next = if self.is_due(now) { now.plus(self.settings.interval) } else { self.due };
         Some(next.since(now))
     }
 
     /// Takes a number that no other one in this process has, if it needs one by now.
     pub fn take_number(&mut self, number: impl FnOnce() -> u64) {
-        if self.start.is_some() && self.number.is_none() {
+        if self.has_begun && self.number.is_none() {
             self.number = Some(number());
         }
     }
@@ -126,7 +185,7 @@ impl Reporter {
         deflate: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<Call<'a>> {
         let Now { wall, mono } = now;
-        let (start, worker) = (self.start?, self.number?);
+        let worker = self.number.filter(|_| self.has_begun)?;
         self.flying.take_if(|(_, overdue)| mono > *overdue);
         let is_due = self.flying.is_none() && self.is_due(mono);
         let is_wanted = is_due || is_last && self.has_news;
@@ -134,10 +193,13 @@ impl Reporter {
             return None;
         }
         self.due = mono.plus(self.settings.interval);
+        let start = *self.start.get_or_insert(wall);
         // The wall clock may have been put back.
         let time = wall.max(start);
-        let snapshot = Snapshot { series: self.store.series(), worker, start, time };
+        let (series, edges, open) = (self.store.series(), self.edges.all(), self.open.series());
+        let snapshot = Snapshot { series, open, edges, missing: self.missing, worker, start, time };
         let plain = write_request(&self.envelope, &snapshot)?;
+        self.store.forget_examples();
         self.has_news = false;
         self.reports = self.reports.wrapping_add(1);
         self.flying = Some((self.reports, mono.plus(collector.timeout).plus(GRACE)));
@@ -171,6 +233,7 @@ impl Reporter {
             (Answer::Response { status: status @ (404 | 405 | 501), .. }, _) => {
                 self.has_ended = true;
                 self.store = Store::new(0);
+                self.edges = Edges::new(0);
                 let text = format!(
                     "collector.cluster \"{cluster}\" answered {status} to metrics, so it gets no \
                      more; see collector.metrics_path and metrics.to"
@@ -194,6 +257,12 @@ impl Reporter {
     /// The oldest line that waits to be said.
     pub fn notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
+    }
+
+    fn start_at(&mut self, now: Monotonic) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.due = now.plus(self.settings.interval);
+        }
     }
 
     fn is_due(&self, now: Monotonic) -> bool {

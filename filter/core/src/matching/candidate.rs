@@ -1,5 +1,6 @@
 //! A request as rules see it.
 
+use super::cluster::Destination;
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Headers, Stream};
 use core::net::{IpAddr, SocketAddr};
@@ -73,25 +74,9 @@ impl<'a, S: Stream> Candidate<'a, S> {
 
     /// Whether the request goes to a host that Istio's control plane knows to be outside of
     /// the mesh, or does not know at all. Of other proxies all clusters are inside.
-    ///
-    /// Its clusters are called `direction|port|subset|host`; services of Kubernetes have a host
-    /// that ends in `.svc.` and the cluster's domain, others one in `.local` or `.global`.
-    ///
-    /// Source: <https://istio.io/latest/docs/ops/configuration/traffic-management/dns/>
     pub fn leaves_the_mesh(&mut self) -> bool {
-        let Some(cluster) = self.fact(Fact::Cluster) else { return false };
-        let parts: Vec<_> = cluster.split(|&b| b == b'|').collect();
-        match parts.as_slice() {
-            [name] => matches!(*name, b"PassthroughCluster" | b"BlackHoleCluster"),
-            [_, _, _, host] => {
-                let inside = [&b".local"[..], b".global", b".internal"];
-                let short = !host.contains(&b'.');
-                !short
-                    && !inside.iter().any(|it| host.ends_with(it))
-                    && !host.windows(5).any(|it| it == b".svc.")
-            }
-            _ => false,
-        }
+        let cluster = self.fact(Fact::Cluster);
+        cluster.is_some_and(|it| !matches!(Destination::of(it), Destination::Service(_)))
     }
 
     /// The client's address, if it has one: who comes through a socket of the file system or

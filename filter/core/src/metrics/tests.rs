@@ -16,7 +16,11 @@ const GET: Labels<'static> = Labels {
 const CALL: CallLabels<'static> =
     CallLabels { system: "grpc", method: b"shop.Cart/Add", status: "OK" };
 
-const SECOND: Duration = Duration::from_secs(1);
+const SECOND: Measured = lasting(Duration::from_secs(1));
+
+const fn lasting(took: Duration) -> Measured {
+    Measured { took, bodies: [3, 5], attempts: 2, example: None }
+}
 
 #[test]
 fn each_label_makes_another_series() {
@@ -37,7 +41,7 @@ fn each_label_makes_another_series() {
         ("its status", Labels { call: Some(CallLabels { status: "", ..CALL }), ..GET }),
     ] {
         for is_new in [true, false] {
-            let counted = store.record(&labels, SECOND);
+            let counted = store.record(&labels, &SECOND);
             assert_eq!(counted, Counted { is_new, is_overflow: false }, "{why}");
         }
         assert_eq!(store.series().last().map(Series::labels), Some(labels), "{why}");
@@ -48,7 +52,7 @@ fn each_label_makes_another_series() {
 #[test]
 fn what_finds_no_room_is_counted_by_its_side_and_kind() {
     let mut store = Store::new(OVERFLOWS + 1);
-    assert!(!store.record(&GET, SECOND).is_overflow);
+    assert!(!store.record(&GET, &SECOND).is_overflow);
     for (why, labels, is_new) in [
         ("another path", Labels { route: b"/1", ..GET }, true),
         ("one more", Labels { route: b"/2", status: None, ..GET }, false),
@@ -57,10 +61,10 @@ fn what_finds_no_room_is_counted_by_its_side_and_kind() {
         ("a call", Labels { call: Some(CALL), ..GET }, true),
         ("a failed one", Labels { call: Some(CALL), error: "INTERNAL", ..GET }, false),
     ] {
-        let counted = store.record(&labels, SECOND);
+        let counted = store.record(&labels, &SECOND);
         assert_eq!(counted, Counted { is_new, is_overflow: true }, "{why}");
     }
-    assert_eq!(store.record(&GET, SECOND), Counted::default(), "there is room for what is there");
+    assert_eq!(store.record(&GET, &SECOND), Counted::default(), "there is room for what is there");
     let counts: Vec<_> = store.series().iter().map(|it| it.histogram.count()).collect();
     assert_eq!(counts, [2, 2, 2, 2]);
     let other = store.series().get(1).unwrap().labels();
@@ -109,7 +113,7 @@ proptest! {
             let labels = labels(it);
             let key = format!("{labels:?}");
             let has_room = naive.contains_key(&key) || naive.len() < max - OVERFLOWS;
-            let counted = store.record(&labels, Duration::from_millis(it.6));
+            let counted = store.record(&labels, &lasting(Duration::from_millis(it.6)));
             prop_assert_eq!(counted.is_overflow, !has_room);
             if has_room {
                 naive.entry(key).or_default().push(it.6);
@@ -135,6 +139,26 @@ proptest! {
             took.iter().for_each(|it| counts[bucket(*it)] += 1);
             prop_assert_eq!(series.histogram.counts(), counts);
             prop_assert_eq!(series.histogram.sum(), Duration::from_millis(took.iter().sum()));
+            let count = took.len() as u64;
+            prop_assert_eq!((series.bodies, series.attempts), ([3 * count, 5 * count], 2 * count));
         }
     }
+}
+
+#[test]
+fn the_last_example_is_shown_once() {
+    let example = |number| Example {
+        trace_id: TraceId::from_bytes([number; 16]).unwrap(),
+        span_id: SpanId::from_bytes([number; 8]).unwrap(),
+        time: UnixNanos(number.into()),
+        took: Duration::from_secs(1),
+    };
+    let mut store = Store::new(100);
+    for it in [Some(example(1)), Some(example(2)), None] {
+        store.record(&GET, &Measured { example: it, ..SECOND });
+    }
+    let shown = |store: &Store| store.series().first().and_then(|it| it.example);
+    assert_eq!(shown(&store), Some(example(2)));
+    store.forget_examples();
+    assert_eq!(shown(&store), None);
 }

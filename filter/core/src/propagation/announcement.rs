@@ -1,7 +1,8 @@
 //! hopspan's own member of `tracestate`: who calls.
 //!
 //! ```text
-//! hopspan = parent-id ";" service
+//! hopspan = parent-id mark service
+//! mark    = ";" / ":" ; with ";" the caller wants to be told by the response of what is kept
 //! service = *200( %x20-2B / %x2D-3C / %x3E-7E ) ; no space at its end
 //! ```
 //!
@@ -19,34 +20,50 @@ const LONGEST: usize = 200;
 /// Digits of a parent-id.
 const ID: usize = 16;
 
-/// The service that calls, by the member of a checked list; `None` if the list has none, or
-/// that of another hop than the one whose span is `parent`. A service without a name is an
-/// empty text.
+/// What a hopspan says that calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Announced<'a> {
+    /// The service that calls; empty if that has no name.
+    pub service: &'a str,
+    /// Whether it wants to be told by the response of what is kept.
+    pub listens: bool,
+}
+
+/// Who calls, by the member of a checked list; `None` if the list has none, or
+/// that of another hop than the one whose span is `parent`.
 ///
 /// ```
 /// use hopspan_core::id::SpanId;
 /// use hopspan_core::propagation::{announcement, tracestate};
+/// use announcement::Announced;
 ///
 /// let span_id = SpanId::from_bytes([0xb7; 8]).unwrap();
-/// let value = announcement::write(span_id, "shop, north");
+/// let value = announcement::write(span_id, Announced { service: "shop, north", listens: true });
 /// let list = tracestate::with(b"a=1".into(), announcement::KEY, &value);
 /// assert_eq!(*list, *b"hopspan=b7b7b7b7b7b7b7b7;shop_ north,a=1");
-/// assert_eq!(announcement::read(&list, span_id), Some("shop_ north"));
+/// let read = announcement::read(&list, span_id);
+/// assert_eq!(read, Some(Announced { service: "shop_ north", listens: true }));
 /// ```
-pub fn read(list: &[u8], parent: SpanId) -> Option<&str> {
-    let (id, service) = tracestate::get(list, KEY)?.split_at_checked(ID)?;
-    let service = service.strip_prefix(b";").filter(|it| it.len() <= LONGEST)?;
+pub fn read(list: &[u8], parent: SpanId) -> Option<Announced<'_>> {
+    let (id, said) = tracestate::get(list, KEY)?.split_at_checked(ID)?;
+    let (mark, service) = said.split_first()?;
+    let listens = match mark {
+        b';' => true,
+        b':' => false,
+        _ => return None,
+    };
     let is_bound = id::hex(id).as_ref() == Some(parent.as_bytes());
-    let is_text = service.iter().all(is_chr);
-    str::from_utf8(service).ok().filter(|_| is_bound && is_text)
+    let is_text = service.len() <= LONGEST && service.iter().all(is_chr);
+    let service = str::from_utf8(service).ok().filter(|_| is_bound && is_text)?;
+    Some(Announced { service, listens })
 }
 
 /// The member's value: `span_id` is the parent-id that goes out with it. What cannot stand in a
 /// value is `_`.
-pub fn write(span_id: SpanId, service: &str) -> Vec<u8> {
+pub fn write(span_id: SpanId, Announced { service, listens }: Announced<'_>) -> Vec<u8> {
     let mut value = Vec::with_capacity(ID.saturating_add(1).saturating_add(LONGEST));
     id::write_hex(span_id.as_bytes(), &mut value);
-    value.push(b';');
+    value.push(if listens { b';' } else { b':' });
     let chr = |it: char| u8::try_from(it).ok().filter(is_chr).unwrap_or(b'_');
     value.extend(service.chars().map(chr).take(LONGEST));
     while value.ends_with(b" ") {
@@ -86,7 +103,7 @@ mod tests {
             ("upper case", format!("{};shop", PARENT.to_uppercase()), None),
             ("a shorter id", format!("{};shop", &PARENT[1..]), None),
             ("a longer id", format!("0{PARENT};shop"), None),
-            ("another separator", format!("{PARENT}:shop"), None),
+            ("another separator", format!("{PARENT}.shop"), None),
             ("no separator", PARENT.to_owned(), None),
             ("no id", ";shop".to_owned(), None),
             ("nothing", String::new(), None),
@@ -94,7 +111,16 @@ mod tests {
             ("not ASCII", format!("{PARENT};caf\u{e9}"), None),
         ] {
             let list = format!("a=1 , hopspan={value} ,b=2");
-            assert_eq!(read(list.as_bytes(), parent()), want, "{why}");
+            let announced = |listens| want.map(|service| Announced { service, listens });
+            assert_eq!(read(list.as_bytes(), parent()), announced(true), "{why}");
+            let silent = list.replacen(&format!("{PARENT};"), &format!("{PARENT}:"), 1);
+            if silent != list {
+                assert_eq!(
+                    read(silent.as_bytes(), parent()),
+                    announced(false),
+                    "{why}, and does not listen"
+                );
+            }
         }
         assert_eq!(read(b"", parent()), None);
         assert_eq!(read(format!("hopspan2={PARENT};shop").as_bytes(), parent()), None);
@@ -111,24 +137,28 @@ mod tests {
             ("nothing but spaces", "  ", ""),
             ("nothing", "", ""),
         ] {
-            let value = write(parent(), service);
+            let value = write(parent(), Announced { service, listens: true });
             assert_eq!(String::from_utf8(value).unwrap(), format!("{PARENT};{want}"), "{why}");
         }
         let long = format!("{} {}", "s".repeat(199), "s".repeat(100));
-        assert_eq!(write(parent(), &long), write(parent(), &"s".repeat(199)), "cut, then trimmed");
+        let write = |service: &str| write(parent(), Announced { service, listens: false });
+        assert_eq!(write(&long), write(&"s".repeat(199)), "cut, then trimmed");
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_from_any_list(service in ".{0,260}", other in "[a-z]{1,9}=[!-+]{1,90}") {
-            let value = write(parent(), &service);
+        fn what_is_written_is_read_from_any_list(
+            service in ".{0,260}", listens: bool, other in "[a-z]{1,9}=[!-+]{1,90}",
+        ) {
+            let value = write(parent(), Announced { service: &service, listens });
             let list = tracestate::with(Cow::Borrowed(other.as_bytes()), KEY, &value);
             prop_assert_eq!(tracestate::check(&list), Ok(Cow::Borrowed(&list[..])));
             let read = read(&list, parent()).unwrap();
             let fits = |it: char| (' '..='~').contains(&it) && it != ',' && it != '=';
             let naive: String = service.chars().map(|it| if fits(it) { it } else { '_' }).collect();
             let naive: String = naive.chars().take(200).collect();
-            prop_assert_eq!(read, naive.trim_end_matches(' '));
+            let service = naive.trim_end_matches(' ');
+            prop_assert_eq!(read, Announced { service, listens });
             prop_assert_eq!(tracestate::without(list, KEY), other.as_bytes());
         }
     }

@@ -5,6 +5,7 @@ use super::custom::Attribute;
 use super::request_text::RequestText;
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
+use crate::metrics::open::Place;
 use crate::propagation::Edit;
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Headers};
@@ -53,6 +54,10 @@ pub struct Counted {
     pub piece: Piece,
     /// Whether it only asks whether the service is alive.
     pub is_probe: bool,
+    /// The service that calls, by the word of a hopspan that is trusted.
+    pub caller: Option<Box<str>>,
+    /// Where it counts as open, until it ends.
+    pub open: Option<Place>,
 }
 
 /// Whether a hop is written out at its end.
@@ -118,6 +123,10 @@ pub struct Recording {
     pub request: RequestText,
     /// The piece of the response's body where a call has its status.
     pub piece: Piece,
+    /// The service that calls, by the word of a hopspan that is trusted, where it is counted.
+    pub caller: Option<Box<str>>,
+    /// Where it counts as open, until it ends.
+    pub open: Option<Place>,
 }
 
 impl ActiveSpan {
@@ -130,7 +139,7 @@ impl ActiveSpan {
 
     /// Notes that a part of the request's body passed.
     pub fn request_body(&mut self, bytes: usize) {
-        if let Some(marks) = self.marks() {
+        if let Some(marks) = self.all_marks() {
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
             marks.request_bytes = marks.request_bytes.saturating_add(bytes);
         }
@@ -145,7 +154,7 @@ impl ActiveSpan {
 
     /// Notes that a part of the response's body passed.
     pub fn response_body(&mut self, bytes: usize) {
-        if let Some(marks) = self.marks() {
+        if let Some(marks) = self.all_marks() {
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
             marks.response_bytes = marks.response_bytes.saturating_add(bytes);
         }
@@ -173,15 +182,16 @@ impl ActiveSpan {
 
     /// Notes that the response has left completely.
     pub fn response_ended(&mut self, now: impl FnOnce() -> Monotonic) {
-        let counted = self.counted.as_mut().map(|it| &mut it.marks);
-        let marks = match &mut self.state {
-            // The one moment that metrics need.
-            State::Passing => counted,
-            State::Waiting(it) => Some(&mut it.marks),
-            State::Recording(it) => Some(&mut it.marks),
-        };
-        if let Some(marks) = marks {
+        if let Some(marks) = self.all_marks() {
             marks.response_end.get_or_insert_with(now);
+        }
+    }
+
+    /// Where it counts as open.
+    pub fn open(&self) -> Option<Place> {
+        match &self.state {
+            State::Recording(it) => it.open,
+            State::Passing | State::Waiting(_) => self.counted.as_ref()?.open,
         }
     }
 
@@ -193,6 +203,15 @@ impl ActiveSpan {
     /// Whether the response's headers are of interest.
     pub fn wants_response(&self) -> bool {
         !self.told.is_empty() || self.announced || matches!(self.state, State::Waiting(_))
+    }
+
+    /// Those that metrics need as well: of all moments the end alone.
+    fn all_marks(&mut self) -> Option<&mut Marks> {
+        match &mut self.state {
+            State::Passing => self.counted.as_mut().map(|it| &mut it.marks),
+            State::Waiting(it) => Some(&mut it.marks),
+            State::Recording(it) => Some(&mut it.marks),
+        }
     }
 
     fn marks(&mut self) -> Option<&mut Marks> {
@@ -234,6 +253,8 @@ impl Waiting {
             route: routes.seek(fields.method, fields.path),
             request,
             piece: Piece::default(),
+            caller: None,
+            open: None,
         }
     }
 }

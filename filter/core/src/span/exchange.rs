@@ -118,6 +118,11 @@ impl Exchange<'_> {
         self.flags.failure(&self.code_details).filter(|_| !is_answer)
     }
 
+    /// Whether the answer was received: on the client's side what the proxy answers is none.
+    pub fn was_received(&self, place: Place) -> bool {
+        place != Place::Inner || self.made_here().is_none()
+    }
+
     /// The span's name: the one that the route wants, or what the template makes of the request.
     pub fn name(&self, template: &Template, service: &str) -> Cow<'_, [u8]> {
         let (request, About { route, span_name, .. }) = (self.request, &self.about);
@@ -265,7 +270,7 @@ impl Exchange<'_> {
 
     fn describe_response(&self, place: Place, out: &mut impl Attributes) {
         // What the proxy answers is nothing that its own call was answered.
-        let was_received = place != Place::Inner || self.made_here().is_none();
+        let was_received = self.was_received(place);
         if let Some(status) = self.status.filter(|_| was_received) {
             out.integer(names::HTTP_RESPONSE_STATUS_CODE, status.into());
         }

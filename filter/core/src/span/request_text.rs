@@ -90,13 +90,13 @@ impl RequestText {
         let timeout = rpc.and_then(|it| it.timeout(fields));
         let (path, _) = fields.path_and_query();
         let path = if rpc.is_some() { path } else { b"" };
-        let mut bytes = fields.method.to_vec();
-        let method = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        bytes.extend_from_slice(path);
-        let all = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        // The path is the seventh part.
-        let mut ends = [all; PARTS];
-        ends.iter_mut().take(6).for_each(|it| *it = method);
+        let authority = without_userinfo(fields.authority);
+        let bytes = [fields.method, authority, path].concat();
+        let end = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        let method = end(fields.method.len());
+        let authority = method.saturating_add(end(authority.len()));
+        let all = end(bytes.len());
+        let ends = [method, method, authority, authority, authority, authority, all, all, all];
         Self { bytes, ends, rpc, timeout, redacted: Counts::default() }
     }
 

@@ -2,11 +2,11 @@
 
 use super::Tracer;
 use crate::config::Config;
-use crate::export::answer::Answer;
-use crate::export::health::Notice;
 use crate::export::report::Reporter;
-use crate::export::{Call, CallId};
-use crate::metrics::{CallLabels, Labels};
+use crate::metrics::edges::Passed;
+use crate::metrics::open::Place as OpenPlace;
+use crate::metrics::{CallLabels, Counted, Example, Labels, Measured};
+use crate::peer::Node;
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Stream};
 use crate::route::Route;
@@ -17,7 +17,7 @@ use crate::semconv::rpc::{self, Status};
 use crate::semconv::{Kind, Outcome, http};
 use crate::span::Kinds;
 use crate::span::about;
-use crate::span::active::{Counted, Recording};
+use crate::span::active::{Counted as CountedRequest, Recording};
 use crate::span::exchange::{Exchange, Place};
 use crate::span::hop::{Ending, Hop};
 use crate::span::request_text::RequestText;
@@ -32,20 +32,32 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Metering {
     /// What it counts in, together with others that send the same to the same collector.
-    reporter: Rc<RefCell<Reporter>>,
+    pub(super) reporter: Rc<RefCell<Reporter>>,
     /// The methods of calls that were answered.
     methods: Learned,
     /// Whether it ends, and tells what is left.
-    is_last: bool,
+    pub(super) is_last: bool,
 }
 
 /// A request at its end, as it is counted.
 struct Ended<'a> {
     exchange: &'a Exchange<'a>,
+    direction: Direction,
     kinds: Kinds,
     route: Option<&'a Route>,
     cluster: &'a [u8],
+    /// The service that calls, by its own word.
+    caller: Option<&'a str>,
     is_probe: bool,
+    took: Duration,
+    example: Option<Example>,
+}
+
+/// One side of the hop, as it is counted.
+#[derive(Clone, Copy)]
+struct Side {
+    kind: Kind,
+    place: Place,
     took: Duration,
 }
 
@@ -70,77 +82,118 @@ impl Metering {
         self.reporter.try_borrow().is_ok_and(|it| !it.has_ended())
     }
 
+    /// A request begins, on such a side if that is known.
+    pub(super) fn begin(
+        &self,
+        fields: &RequestFields<'_>,
+        kinds: Option<Kinds>,
+        now: Monotonic,
+    ) -> Option<OpenPlace> {
+        let kind = match kinds? {
+            Kinds::One(Kind::Client) => Kind::Client,
+            Kinds::One(Kind::Server) | Kinds::Both => Kind::Server,
+        };
+        let method = http::known_method(fields.method).unwrap_or(http::OTHER);
+        let scheme = match fields.scheme {
+            b"http" => "http",
+            b"https" => "https",
+            _ => http::OTHER,
+        };
+        self.reporter.try_borrow_mut().ok()?.begin(kind, method, scheme, now)
+    }
+
+    /// It ends.
+    pub(super) fn end(&self, place: OpenPlace) {
+        if let Ok(mut reporter) = self.reporter.try_borrow_mut() {
+            reporter.end(place);
+        }
+    }
+
+    pub(super) fn context_is_missing(&self) {
+        if let Ok(mut reporter) = self.reporter.try_borrow_mut() {
+            reporter.context_is_missing();
+        }
+    }
+
     /// Counts a request that was recorded, or might have been. A minimal exchange does not know
     /// the cluster.
     pub(super) fn count_hop(
         &mut self,
         hop: &Hop,
         exchange: &Exchange<'_>,
-        kinds: Kinds,
         route: Option<&Route>,
+        config: &Config,
         host: &mut impl Stream,
         stats: &mut Stats,
     ) {
-        let Recording { marks, request, .. } = &hop.recording;
+        let Recording { marks, request, outer_id, caller, .. } = &hop.recording;
+        let direction = Direction::ask(&mut hop.recording.direction.clone(), host);
+        let kinds = config.kinds_on(direction);
         let is_asked = exchange.attempts.is_some() || !exchange.cluster.is_empty();
-        let asks = !is_asked && kinds == Kinds::One(Kind::Client);
+        let asks = !is_asked && kinds != Kinds::One(Kind::Server);
         let cluster = if asks { host.fact(Fact::Cluster) } else { None }.unwrap_or_default();
+        let took = marks.response_end.unwrap_or(hop.ended).since(marks.started);
+        let has_exemplars = self.reporter.try_borrow().is_ok_and(|it| it.has_exemplars());
+        let is_shown = has_exemplars && hop.flags.is_sampled();
         let ended = Ended {
             exchange,
+            direction,
             kinds,
             route,
             cluster: if asks { &cluster } else { &exchange.cluster },
+            caller: caller.as_deref(),
             is_probe: probes::is_probe(request.user_agent(), request.path()),
-            took: marks.response_end.unwrap_or(hop.ended).since(marks.started),
+            took,
+            example: is_shown.then(|| Example {
+                trace_id: hop.trace_id,
+                span_id: if kinds == Kinds::Both { *outer_id } else { hop.span_id },
+                time: hop.now().wall,
+                took,
+            }),
         };
-        self.count(&ended, stats, &mut || hop.now());
+        self.count(&ended, config, host, stats, &mut || hop.now());
     }
 
-    /// Counts a request.
+    /// Counts a request on each side of the hop.
     #[inline(never)]
-    fn count(&mut self, it: &Ended<'_>, stats: &mut Stats, now: &mut dyn FnMut() -> Now) {
-        let Ended { exchange, kinds, route, cluster, is_probe, took } = *it;
-        let Exchange { request, status, rpc, .. } = exchange;
-        let kind = if kinds == Kinds::One(Kind::Client) { Kind::Client } else { Kind::Server };
-        let outcome = exchange.outcome(kind, Place::Only);
-        let method;
-        let call = match request.rpc {
-            None => None,
-            Some(protocol) => {
-                method = self.method(protocol.method(request.path()), exchange);
-                Some(CallLabels {
-                    system: protocol.system(),
-                    method: method.as_ref().map_or(b"", Route::text),
-                    status: rpc.map_or("", Status::name),
-                })
+    fn count(
+        &mut self,
+        it: &Ended<'_>,
+        config: &Config,
+        host: &mut dyn Stream,
+        stats: &mut Stats,
+        now: &mut dyn FnMut() -> Now,
+    ) {
+        let side = |kind, place, took| Some(Side { kind, place, took });
+        let sides = match it.kinds {
+            Kinds::One(kind) => [side(kind, Place::Only, it.took), None],
+            Kinds::Both => {
+                // What was sent nowhere has no client's side.
+                let took = it.exchange.breakdown.upstream.unwrap_or(it.took);
+                let client = side(Kind::Client, Place::Inner, took);
+                [
+                    side(Kind::Server, Place::Outer, it.took),
+                    client.filter(|_| !it.cluster.is_empty()),
+                ]
             }
         };
-        let is_http = call.is_none();
-        let labels = Labels {
-            kind,
-            method: match http::known_method(request.method()) {
-                _ if !is_http => "",
-                Some(method) => method,
-                None => http::OTHER,
-            },
-            status: status.filter(|_| is_http),
-            error: match &outcome {
-                Outcome::Fine => "",
-                Outcome::Failed(class) => class,
-            },
-            route: match route {
-                _ if is_probe => HEALTH.as_bytes(),
-                Some(route) => route.text(),
-                None => b"",
-            },
-            is_configured: !is_probe && matches!(route, Some(Route::Configured(_))),
-            cluster: if kind == Kind::Client { cluster } else { b"" },
-            call,
-        };
-        let Ok(mut reporter) = self.reporter.try_borrow_mut() else { return };
-        let counted = reporter.record(&labels, took, now);
-        stats.add(Stat::MetricsSeries, counted.is_new.into());
-        stats.add(Stat::MetricsOverflow, counted.is_overflow.into());
+        let request = it.exchange.request;
+        let method = request.rpc.map(|rpc| self.method(rpc.method(request.path()), it.exchange));
+        for side in sides.into_iter().flatten() {
+            let outcome = it.exchange.outcome(side.kind, side.place);
+            let labels = it.labels(side, &outcome, method.as_ref().map(Option::as_ref));
+            let measured = it.measured(side);
+            let Ok(mut reporter) = self.reporter.try_borrow_mut() else { return };
+            let counted = reporter.record(&labels, &measured, now);
+            let on_edge = match it.is_probe {
+                true => Counted::default(),
+                false => it.count_edge(side, &outcome, config, host, &mut reporter),
+            };
+            for Counted { is_new, is_overflow } in [counted, on_edge] {
+                stats.add(Stat::MetricsSeries, is_new.into());
+                stats.add(Stat::MetricsOverflow, is_overflow.into());
+            }
+        }
     }
 
     /// The method of a call by its name, once a service has known one like it.
@@ -154,11 +207,109 @@ impl Metering {
         }
     }
 
-    fn leave(self, stats: &mut Stats) {
+    pub(super) fn leave(self, stats: &mut Stats) {
         if let Some(reporter) = Rc::into_inner(self.reporter) {
             let series = i64::try_from(reporter.into_inner().series()).unwrap_or(i64::MAX);
             stats.add(Stat::MetricsSeries, series.saturating_neg());
         }
+    }
+}
+
+// === impl Ended ===
+
+impl Ended<'_> {
+    fn labels<'a>(
+        &'a self,
+        side: Side,
+        outcome: &'a Outcome<'_>,
+        method: Option<Option<&'a Route>>,
+    ) -> Labels<'a> {
+        let Self { exchange, route, cluster, is_probe, .. } = *self;
+        let Side { kind, place, .. } = side;
+        let Exchange { request, status, rpc, .. } = exchange;
+        let was_received = exchange.was_received(place);
+        let call = request.rpc.zip(method).map(|(protocol, method)| CallLabels {
+            system: protocol.system(),
+            method: method.map_or(b"", Route::text),
+            status: rpc.filter(|_| was_received).map_or("", Status::name),
+        });
+        let is_http = call.is_none();
+        Labels {
+            kind,
+            method: match http::known_method(request.method()) {
+                _ if !is_http => "",
+                Some(method) => method,
+                None => http::OTHER,
+            },
+            status: status.filter(|_| is_http && was_received),
+            error: match outcome {
+                Outcome::Fine => "",
+                Outcome::Failed(class) => class,
+            },
+            route: match route {
+                _ if is_probe => HEALTH.as_bytes(),
+                Some(route) => route.text(),
+                None => b"",
+            },
+            is_configured: !is_probe && matches!(route, Some(Route::Configured(_))),
+            cluster: if kind == Kind::Client { cluster } else { b"" },
+            call,
+        }
+    }
+
+    fn measured(&self, side: Side) -> Measured {
+        let Exchange { request_bytes, response_bytes, attempts, .. } = *self.exchange;
+        Measured {
+            took: side.took,
+            bodies: [request_bytes, response_bytes],
+            attempts: attempts.unwrap_or(0),
+            example: self.example.filter(|_| side.place != Place::Inner),
+        }
+    }
+
+    /// Counts the request on the edge between this service and the one at the other end.
+    fn count_edge(
+        &self,
+        side: Side,
+        outcome: &Outcome<'_>,
+        config: &Config,
+        host: &mut dyn Stream,
+        reporter: &mut Reporter,
+    ) -> Counted {
+        let Self { exchange, direction, cluster, caller, .. } = *self;
+        let own = config.resource.service_name().as_bytes();
+        let stranger = match direction {
+            Direction::Gateway => Node::EXTERNAL,
+            Direction::Inbound | Direction::Outbound => Node::UNKNOWN,
+        };
+        let is_client = side.kind == Kind::Client;
+        let [tls, uri, dns] = match is_client {
+            true => [Fact::UpstreamTls, Fact::UpstreamUriSan, Fact::UpstreamDnsSan],
+            false => [Fact::DownstreamTls, Fact::PeerUriSan, Fact::PeerDnsSan],
+        };
+        let mut certificate = || {
+            let name = if is_client { &exchange.upstream } else { &exchange.downstream };
+            match name.name.is_empty() {
+                true => host.fact(uri).or_else(|| host.fact(dns)).unwrap_or_default(),
+                false => name.name.clone(),
+            }
+        };
+        let services = &config.services;
+        let other = match (is_client, caller) {
+            (true, _) => services.called(cluster, exchange.request.authority(), &mut certificate),
+            // That is how the caller counts itself.
+            (false, Some(name)) if !name.is_empty() => Node::service(name.as_bytes()),
+            (false, _) => services.calling(&mut certificate, stranger),
+        };
+        let passed = Passed {
+            kind: side.kind,
+            own,
+            other,
+            is_told: !is_client && caller.is_some(),
+            failed: matches!(outcome, Outcome::Failed(_)),
+            took: side.took,
+        };
+        reporter.record_edge(&passed, &mut || host.fact(tls).is_some())
     }
 }
 
@@ -169,10 +320,12 @@ impl Tracer {
         fields: &RequestFields<'_>,
         direction: Option<Direction>,
         marks: Marks,
-    ) -> Option<Box<Counted>> {
+        caller: Option<Box<str>>,
+        open: Option<OpenPlace>,
+    ) -> Option<Box<CountedRequest>> {
         let is_on = self.metering.as_ref().is_some_and(Metering::is_on);
         is_on.then(|| {
-            Box::new(Counted {
+            Box::new(CountedRequest {
                 marks,
                 measured: true,
                 direction,
@@ -180,6 +333,8 @@ impl Tracer {
                 request: RequestText::brief(fields),
                 piece: Piece::default(),
                 is_probe: probes::is_probe(fields.user_agent, fields.path),
+                caller,
+                open,
             })
         })
     }
@@ -188,92 +343,30 @@ impl Tracer {
     #[inline(never)]
     pub(super) fn count(
         &mut self,
-        counted: Counted,
+        mut counted: CountedRequest,
         host: &mut impl Stream,
         now: &mut dyn FnMut() -> Now,
     ) {
         let Self { metering: Some(metering), config, routes, stats, .. } = self else { return };
-        let Counted { marks, measured, mut direction, route, request, piece, is_probe } = counted;
+        let route = std::mem::take(&mut counted.route);
+        let CountedRequest { marks, measured, direction, request, piece, .. } = &counted;
         host.gather_few();
         let ended = marks.response_end.unwrap_or_else(|| now().mono);
-        let kinds = config.kinds_on(Direction::ask(&mut direction, host));
-        let ending = Ending { marks: &marks, measured, request: &request, piece: &piece, ended };
+        let direction = Direction::ask(&mut direction.clone(), host);
+        let ending = Ending { marks, measured: *measured, request, piece, ended };
         let exchange = ending.counted(host);
         let route = about::route(&exchange, route, routes, host);
         let ended = Ended {
             exchange: &exchange,
-            kinds,
+            direction,
+            kinds: config.kinds_on(direction),
             route: route.as_ref(),
             cluster: &exchange.cluster,
-            is_probe,
+            caller: counted.caller.as_deref(),
+            is_probe: counted.is_probe,
             took: ended.since(marks.started),
+            example: None,
         };
-        metering.count(&ended, stats, now);
-    }
-
-    /// Counts together with another configuration, if both would tell the same collector of the
-    /// same resource: so the counts go on when a configuration is replaced.
-    pub fn count_with(&mut self, other: &Self) {
-        let (Some(own), Some(other)) = (&mut self.metering, &other.metering) else { return };
-        let is_like = match (own.reporter.try_borrow(), other.reporter.try_borrow()) {
-            (Ok(own), Ok(other)) => other.is_like(&own),
-            _ => false,
-        };
-        if is_like {
-            own.reporter = Rc::clone(&other.reporter);
-        }
-    }
-
-    /// Takes a number that no other worker of the process has, if metrics need one by now.
-    pub fn number_metrics(&mut self, number: impl FnOnce() -> u64) {
-        if let Some(it) = &self.metering
-            && let Ok(mut reporter) = it.reporter.try_borrow_mut()
-        {
-            reporter.take_number(number);
-        }
-    }
-
-    /// The next report of metrics to send; call until `None`.
-    pub fn next_report(
-        &mut self,
-        now: Now,
-        mut deflate: impl FnMut(&[u8]) -> Option<Vec<u8>>,
-    ) -> Option<Call<'_>> {
-        let (metering, collector) = (self.metering.as_mut()?, self.config.collector.as_ref()?);
-        let is_last = std::mem::take(&mut metering.is_last);
-        let mut reporter = metering.reporter.try_borrow_mut().ok()?;
-        reporter.next(now, is_last, collector, &mut deflate)
-    }
-
-    /// How long until metrics want to be asked for, if they do.
-    pub(super) fn report_wait(&self, now: Monotonic) -> Option<Duration> {
-        self.metering.as_ref()?.reporter.try_borrow().ok()?.wait(now)
-    }
-
-    /// An answer came, maybe to a report of metrics.
-    pub(super) fn report_answered(&mut self, id: CallId, answer: &Answer<'_>, now: Now) {
-        let Self { metering: Some(metering), stats, .. } = self else { return };
-        let Ok(mut reporter) = metering.reporter.try_borrow_mut() else { return };
-        let before = reporter.series();
-        reporter.answered(id, answer, now);
-        let gone = before.saturating_sub(reporter.series());
-        stats.add(Stat::MetricsSeries, i64::try_from(gone).unwrap_or(i64::MAX).saturating_neg());
-    }
-
-    pub(super) fn report_notice(&mut self) -> Option<Notice> {
-        self.metering.as_ref()?.reporter.try_borrow_mut().ok()?.notice()
-    }
-
-    pub(super) fn report_last(&mut self) {
-        if let Some(it) = &mut self.metering {
-            it.is_last = true;
-        }
-    }
-
-    /// Counts no more.
-    pub(super) fn leave_metrics(&mut self) {
-        if let Some(it) = self.metering.take() {
-            it.leave(&mut self.stats);
-        }
+        metering.count(&ended, config, host, stats, now);
     }
 }

@@ -1,10 +1,17 @@
 use super::*;
 use crate::encode::{Resource, Value};
-use crate::metrics::Store;
+use crate::id::{SpanId, TraceId};
+use crate::metrics::edges::{Edges, Passed};
+use crate::metrics::histogram::BOUNDS;
+use crate::metrics::{Example, Measured, Store};
+use crate::peer::Node;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    HistogramDataPoint, NumberDataPoint, exemplar, number_data_point,
+};
 use prost::Message as _;
 use std::time::Duration;
 
@@ -65,14 +72,43 @@ fn the_official_decoder_reads_every_metric() {
              error.type=INTERNAL hopspan.upstream.cluster=cart",
         ),
     ];
+    let example = Example {
+        trace_id: TraceId::from_bytes([1; 16]).unwrap(),
+        span_id: SpanId::from_bytes([2; 8]).unwrap(),
+        time: UnixNanos(16),
+        took: Duration::from_secs(60),
+    };
     for (_, labels, _) in &cases {
-        store.record(labels, Duration::from_millis(7));
-        store.record(labels, Duration::from_secs(60));
+        let took = Duration::from_millis(7);
+        let measured = Measured { took, bodies: [3, 0], attempts: 2, example: None };
+        store.record(labels, &measured);
+        let measured = Measured { took: example.took, example: Some(example), ..measured };
+        store.record(labels, &measured);
     }
+    let open = OpenSeries { kind: Kind::Server, method: "GET", scheme: "https", count: 4 };
+    let mut edges = Edges::new(10);
+    let called = Passed {
+        kind: Kind::Client,
+        own: b"shop",
+        other: Node::service(b"cart"),
+        is_told: false,
+        failed: true,
+        took: Duration::from_secs(1),
+    };
+    edges.record(&called, 0, &mut || true);
+    let told_by_caller = Passed { kind: Kind::Server, is_told: true, ..called };
+    edges.record(&Passed { other: Node::EXTERNAL, ..told_by_caller }, 0, &mut || false);
     let attributes = vec![("service.name".to_owned(), Value::Text("shop".into()))];
     let envelope = Envelope::new(&Resource { attributes }, "hopspan", "1.2.3");
-    let (start, time) = (UnixNanos(17), UnixNanos(18));
-    let snapshot = Snapshot { series: store.series(), worker: 3, start, time };
+    let snapshot = Snapshot {
+        series: store.series(),
+        open: &[open],
+        edges: edges.all(),
+        missing: 5,
+        worker: 3,
+        start: UnixNanos(17),
+        time: UnixNanos(18),
+    };
     let bytes = write_request(&envelope, &snapshot).unwrap();
 
     let read = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
@@ -81,32 +117,109 @@ fn the_official_decoder_reads_every_metric() {
     let [scope] = &group.scope_metrics[..] else { panic!("one scope") };
     let about = scope.scope.as_ref().unwrap();
     assert_eq!((&about.name[..], &about.version[..]), ("hopspan", "1.2.3"));
-    let mut points = Vec::new();
-    for metric in &scope.metrics {
-        assert_eq!(metric.unit, "s");
-        assert!(metric.description.ends_with('.'), "{}", metric.description);
-        let Some(Data::Histogram(it)) = &metric.data else { panic!("{metric:?}") };
-        assert_eq!(it.aggregation_temporality, 2, "cumulative");
-        for point in &it.data_points {
-            assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (17, 18));
-            assert_eq!((point.count, point.sum), (2, Some(60.007)));
-            assert_eq!(point.explicit_bounds, BOUNDS);
-            let mut counts = [0; 15];
-            (counts[1], counts[14]) = (1, 1);
-            assert_eq!(point.bucket_counts, counts);
-            points.push((metric.name.clone(), told(&point.attributes).join(" ")));
+    let found: Vec<_> = scope.metrics.iter().flat_map(points).collect();
+    let durations = "s: 2 of 60.007 in [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 0x01";
+    let mut want: Vec<_> =
+        cases.iter().map(|(name, _, it)| format!("{name} {it} {durations}")).collect();
+    let of = |at: usize| cases[at].2;
+    let second = "s: 1 of 1 in [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]";
+    want.extend([
+        format!("http.server.request.body.size {} By: 2 of 6 in []", of(0)),
+        format!("http.server.request.body.size {} By: 2 of 6 in []", of(1)),
+        format!("http.client.request.body.size {} By: 2 of 6 in []", of(2)),
+        format!("hopspan.upstream.attempts {} {{attempt}}: 4, growing", of(2)),
+        format!("hopspan.upstream.attempts {} {{attempt}}: 4, growing", of(4)),
+        "http.server.active_requests http.request.method=GET url.scheme=https {request}: 4".into(),
+        "traces_service_graph_request_total client=shop server=cart connection_type= : 1, growing"
+            .into(),
+        "traces_service_graph_request_failed_total client=shop server=cart connection_type= : 1, \
+         growing"
+            .into(),
+        format!(
+            "traces_service_graph_request_client client=shop server=cart connection_type= {second}"
+        ),
+        format!(
+            "traces_service_graph_request_server client=external server=shop \
+             connection_type=virtual_node {second}"
+        ),
+        "hopspan.service_graph.secured client=shop server=cart connection_type= 1: 1, now".into(),
+        "hopspan.service_graph.secured client=external server=shop connection_type=virtual_node \
+         1: 0, now"
+            .into(),
+        "hopspan.context.missing {request}: 5, growing".into(),
+    ]);
+    assert_eq!(found, want);
+}
+
+/// Each point of a metric in one line.
+fn points(metric: &opentelemetry_proto::tonic::metrics::v1::Metric) -> Vec<String> {
+    assert!(metric.description.ends_with(['.', 't']), "{}", metric.description);
+    let attributes = |attributes: &[KeyValue]| {
+        let mut all = told(attributes);
+        assert_eq!(all.pop().as_deref(), Some("hopspan.worker=3"));
+        all.insert(0, metric.name.clone());
+        all.push(format!("{}:", metric.unit));
+        all.join(" ")
+    };
+    let number = |it: &NumberDataPoint, how: &str| {
+        assert_eq!((it.start_time_unix_nano, it.time_unix_nano), (17, 18));
+        let Some(number_data_point::Value::AsInt(value)) = it.value else { panic!("{it:?}") };
+        format!("{} {value}{how}", attributes(&it.attributes))
+    };
+    match metric.data.as_ref().unwrap() {
+        Data::Gauge(it) => it.data_points.iter().map(|it| number(it, ", now")).collect(),
+        Data::Sum(it) => {
+            assert_eq!(it.aggregation_temporality, 2, "cumulative");
+            let how = if it.is_monotonic { ", growing" } else { "" };
+            it.data_points.iter().map(|it| number(it, how)).collect()
         }
+        Data::Histogram(it) => {
+            assert_eq!(it.aggregation_temporality, 2, "cumulative");
+            let point = |it: &HistogramDataPoint| {
+                assert_eq!((it.start_time_unix_nano, it.time_unix_nano), (17, 18));
+                let bounds = if it.bucket_counts.is_empty() { &[][..] } else { &BOUNDS };
+                assert_eq!(it.explicit_bounds, bounds);
+                let sum = it.sum.unwrap();
+                let shown = it.exemplars.iter().map(|it| {
+                    assert_eq!((it.time_unix_nano, &it.span_id[..]), (16, &[2; 8][..]));
+                    assert_eq!(it.value, Some(exemplar::Value::AsDouble(60.0)));
+                    format!(", {:#04x}", it.trace_id[0])
+                });
+                let shown: String = shown.collect();
+                let counts = &it.bucket_counts;
+                format!("{} {} of {sum} in {counts:?}{shown}", attributes(&it.attributes), it.count)
+            };
+            it.data_points.iter().map(point).collect()
+        }
+        other => panic!("{other:?}"),
     }
-    let want = cases.map(|(name, _, it)| (name.to_owned(), format!("{it} hopspan.worker=3")));
-    assert_eq!(points, want);
 }
 
 #[test]
 fn the_names_are_those_of_the_conventions() {
     use opentelemetry_semantic_conventions::metric;
-    let names = METRICS.map(|it| it.name);
-    assert!(names.contains(&metric::HTTP_SERVER_REQUEST_DURATION));
-    assert!(names.contains(&metric::HTTP_CLIENT_REQUEST_DURATION));
-    assert!(names.contains(&metric::RPC_SERVER_CALL_DURATION));
-    assert!(names.contains(&metric::RPC_CLIENT_CALL_DURATION));
+    let durations = DURATIONS.map(|(_, _, it)| it.name);
+    assert_eq!(
+        durations,
+        [
+            metric::HTTP_SERVER_REQUEST_DURATION,
+            metric::HTTP_CLIENT_REQUEST_DURATION,
+            metric::RPC_SERVER_CALL_DURATION,
+            metric::RPC_CLIENT_CALL_DURATION,
+        ]
+    );
+    let bodies = BODIES.map(|(_, both)| both.map(|it| it.name));
+    assert_eq!(
+        bodies.as_flattened(),
+        [
+            metric::HTTP_SERVER_REQUEST_BODY_SIZE,
+            metric::HTTP_SERVER_RESPONSE_BODY_SIZE,
+            metric::HTTP_CLIENT_REQUEST_BODY_SIZE,
+            metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
+        ]
+    );
+    assert_eq!(
+        OPEN.map(|(_, it)| it.name),
+        [metric::HTTP_SERVER_ACTIVE_REQUESTS, metric::HTTP_CLIENT_ACTIVE_REQUESTS]
+    );
 }

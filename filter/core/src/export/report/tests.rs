@@ -36,13 +36,14 @@ fn now(seconds: u64) -> Now {
 }
 
 fn reporter() -> Reporter {
-    let settings = Settings { interval: INTERVAL, max_series: 20 };
+    let settings = Settings { interval: INTERVAL, max_series: 20, exemplars: true };
     Reporter::new(&Resource::default(), &collector(), settings)
 }
 
 /// Counts a request that ends at this second.
 fn count(it: &mut Reporter, second: u64) {
-    it.record(&LABELS, Duration::from_millis(1), &mut || now(second));
+    let measured = Measured { took: Duration::from_millis(1), ..Measured::default() };
+    it.record(&LABELS, &measured, &mut || now(second));
     it.take_number(|| 1);
 }
 
@@ -129,7 +130,7 @@ fn two_of_a_kind_are_told_from_others() {
         let attributes = vec![("service.name".to_owned(), name)];
         Reporter::new(&Resource { attributes }, &collector(), settings)
     };
-    let settings = Settings { interval: INTERVAL, max_series: 20 };
+    let settings = Settings { interval: INTERVAL, max_series: 20, exemplars: true };
     let it = other("a", settings);
     assert!(it.is_like(&other("a", settings)));
     assert!(!it.is_like(&other("b", settings)));
