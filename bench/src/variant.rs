@@ -77,7 +77,7 @@ impl Variant {
     /// Whether it has metrics.
     fn counts(&self) -> bool {
         matches!(&self.tracing, Tracing::Hopspan { configuration, .. }
-            if configuration.get("metrics").is_some())
+            if configuration.pointer("/metrics/to/0").is_some())
     }
 }
 

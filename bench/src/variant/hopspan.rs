@@ -72,6 +72,7 @@ fn of(
     let mut configuration = json!({
         "collector": { "cluster": COLLECTOR },
         "direction": direction.configured,
+        "metrics": { "to": [] },
     });
     for (key, value) in more.as_object().into_iter().flatten() {
         configuration[key] = value.clone();

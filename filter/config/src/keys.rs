@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::group::group;
 use super::headers::Headers;
 use super::kind::{Count, Flag, Maybe, Millis, MillisOrNone, OneOf, Share, Words};
-use super::list::{BaggageKeys, Each, ListOf};
+use super::list::{AutoOr, BaggageKeys, Each, ListOf};
 use super::routes::Routes;
 use super::rules::{Patterns, RULES, SamplingRule, TrustRule};
 use super::services::PeerService;
@@ -259,8 +259,9 @@ group! {
 group! {
     /// Counting requests, recorded or not.
     struct Metrics {
-        /// Where metrics go. otlp: to the collector, of collector.protocol http/protobuf.
-        to: ListOf<Destination> = Vec::new(),
+        /// Where metrics go. otlp: to the collector, of collector.protocol http/protobuf. auto: there,
+        /// if there is such a collector; without an item nothing is counted.
+        to: AutoOr<ListOf<Destination>> = None,
         /// How often metrics are sent, in milliseconds.
         interval_ms: Millis<10, 60_000> = Duration::from_secs(10),
         /// Most series of one worker. Some of them are for what finds no room, and counts as

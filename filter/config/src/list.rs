@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// Some of a few words, none of them twice.
 pub(super) struct ListOf<T>(PhantomData<T>);
 
+/// A list, or the word that leaves it to others what is in it.
+pub(super) struct AutoOr<L>(PhantomData<L>);
+
 /// `LEAST` to `MOST` of one kind.
 pub(super) struct Each<K, const LEAST: usize, const MOST: usize>(PhantomData<K>);
 
@@ -29,6 +32,35 @@ pub(super) fn list(values: impl Iterator<Item = Value>) -> Value {
         list.push(value);
     }
     Value::Array(list)
+}
+
+/// See [`AutoOr`].
+const AUTO: &str = "auto";
+
+impl<L: Kind> Kind for AutoOr<L> {
+    type Value = Option<L::Value>;
+
+    fn read(found: &Value, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        match found {
+            Value::Array(_) => L::read(found, reader).map(Some),
+            Value::String(word) if word == AUTO => Some(None),
+            _ => {
+                reader.wrong("\"auto\" or a list", found);
+                None
+            }
+        }
+    }
+
+    fn write(value: &mut Self::Value) -> Option<Value> {
+        match value {
+            Some(list) => L::write(list),
+            None => Some(Value::from(AUTO)),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "oneOf": [{ "const": AUTO }, L::schema()] })
+    }
 }
 
 impl<T: Words> Kind for ListOf<T> {

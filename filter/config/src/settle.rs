@@ -2,8 +2,8 @@
 
 use super::attributes::OF_SERVICE;
 use super::keys::{
-    Batch, Collector, Document, Egress, Force, Injected, Keep, Metrics, Propagation, Response,
-    Retry, Sampling, Service, Trust,
+    Batch, Collector, Destination, Document, Egress, Force, Injected, Keep, Metrics, Propagation,
+    Response, Retry, Sampling, Service, Trust,
 };
 use super::kind::{Kind, Setting, word};
 use super::reader::{Reader, as_json, quoted};
@@ -249,15 +249,25 @@ impl Trust {
 }
 
 impl Metrics {
-    fn settle(&self, collector: &Collector, reader: &mut Reader<'_>, warnings: &mut Vec<String>) {
-        if self.to.value.is_empty() {
+    fn settle(
+        &mut self,
+        collector: &Collector,
+        reader: &mut Reader<'_>,
+        warnings: &mut Vec<String>,
+    ) {
+        let (cluster, protocol) = (&collector.cluster.value, &collector.protocol.value);
+        let Some(to) = &self.to.value else {
+            let may_take = cluster.is_some() && *protocol == Protocol::HttpProtobuf;
+            self.to.value = Some(if may_take { vec![Destination::Otlp] } else { Vec::new() });
+            return;
+        };
+        if to.is_empty() {
             return;
         }
-        if collector.cluster.value.is_none() {
+        if cluster.is_none() {
             warnings
                 .push("metrics.to: there is no collector.cluster, so nothing is sent".to_owned());
         }
-        let protocol = &collector.protocol.value;
         if *protocol != Protocol::HttpProtobuf {
             let found = as_json(&word(protocol).unwrap_or_default());
             let message = format!(
@@ -276,7 +286,7 @@ impl Metrics {
             max_series: max_series.value,
             exemplars: exemplars.value,
         };
-        (!to.value.is_empty()).then_some(settings)
+        to.value.as_ref().is_some_and(|it| !it.is_empty()).then_some(settings)
     }
 }
 

@@ -138,7 +138,7 @@ fn nothing_written_is_every_default() {
                 r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
                 r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"metrics_path":"/v1/metrics","#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
-                r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","#,
+                r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","exemplars":true,"#,
                 r#""interval_ms":10000,"max_series":500,"to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,

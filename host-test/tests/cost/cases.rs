@@ -11,7 +11,9 @@ pub(crate) fn all() -> Vec<Case> {
     let unsampled = || get().with("traceparent", UNSAMPLED);
     let case = |name, direction, more: &str, request, created| Case {
         name,
-        config: format!(r#"{{"direction":"{direction}","collector":{{"cluster":"otel"}}{more}}}"#),
+        config: format!(
+            r#"{{"direction":"{direction}","collector":{{"cluster":"otel"}}{UNCOUNTED}{more}}}"#
+        ),
         request,
         before: |_| {},
         rest: ok,
@@ -23,7 +25,7 @@ pub(crate) fn all() -> Vec<Case> {
     let keep = r#","sampling":{"keep":{"errors":true,"slower_than_ms":500}}"#;
     let minimal = r#","spans":{"detail":"minimal"}"#;
     let ratio = r#","sampling":{"ratio":1e-9}"#;
-    let metrics = r#","metrics":{"to":["otlp"]}"#;
+    let counted = |it: Case| Case { config: it.config.replace(UNCOUNTED, ""), ..it };
     let many = r#","routes":{"max":10000}"#;
     let small = r#","batch":{"max_queue_size":8,"max_export_batch_size":8}"#;
     let b3 = format!("{TRACE}-{PARENT}-1");
@@ -40,8 +42,10 @@ pub(crate) fn all() -> Vec<Case> {
         inbound("new trace", "", get(), 1),
         inbound("new trace, left out by a ratio", ratio, get(), 0),
         inbound("unsampled", "", unsampled(), 0),
-        inbound("unsampled, metrics", metrics, unsampled(), 0),
-        inbound("SERVER, metrics", metrics, sampled(), 1),
+        counted(inbound("unsampled, metrics", "", unsampled(), 0)),
+        counted(case("unsampled, outbound, metrics", "outbound", "", unsampled(), 0)),
+        counted(inbound("SERVER, metrics", "", sampled(), 1)),
+        counted(case("SERVER and CLIENT, metrics", "gateway", trusted, sampled(), 2)),
         case("unsampled, outbound", "outbound", "", unsampled(), 0),
         case("unsampled, gateway", "gateway", trusted, unsampled(), 0),
         inbound("unsampled, kept if it goes wrong", keep, unsampled(), 0),
@@ -57,6 +61,9 @@ pub(crate) fn all() -> Vec<Case> {
         Case { before: full, spans: [1, 1], ..inbound("queue full", small, sampled(), 1) },
     ]
 }
+
+/// All but those that say so are about spans alone.
+const UNCOUNTED: &str = r#","metrics":{"to":[]}"#;
 
 fn grpc(stream: &Stream) {
     stream.request_body([0, 0, 0, 0, 0], true);

@@ -1,8 +1,8 @@
 //! What hopspan asks of the host: each call costs every request.
 
 use crate::hopspan::{
-    DELAY, GATEWAY, Hopspan, INBOUND, LOOKS, OUTBOUND, UNSAMPLED, attributes, builder, life,
-    life_on, sampled_get,
+    DELAY, GATEWAY, Hopspan, INBOUND, LOOKS, OUTBOUND, UNCOUNTED_GATEWAY, UNCOUNTED_INBOUND,
+    UNCOUNTED_OUTBOUND, UNSAMPLED, attributes, builder, life, life_on, sampled_get,
 };
 use host_test::{Builder, Headers, HostcallCounts, Injection, Status, Stream};
 
@@ -44,13 +44,13 @@ fn a_sampled_request_asks_for_all_that_its_span_says_at_once() {
     let at_once = "function expr_evaluate";
     let why = ["property response.code_details", "property response.flags"];
     for (what, config, respond, more) in [
-        ("inbound", INBOUND, &ok as &dyn Fn(&Stream), vec![]),
-        ("outbound", OUTBOUND, &ok, vec![]),
-        ("gateway", GATEWAY, &ok, vec![]),
+        ("inbound", UNCOUNTED_INBOUND, &ok as &dyn Fn(&Stream), vec![]),
+        ("outbound", UNCOUNTED_OUTBOUND, &ok, vec![]),
+        ("gateway", UNCOUNTED_GATEWAY, &ok, vec![]),
         ("direction not set", AUTO, &ok, vec!["property xds.listener_direction"]),
-        ("inbound, failed", INBOUND, &failing, why.to_vec()),
-        ("without an upstream", INBOUND, &redirected, vec![]),
-        ("client gone", INBOUND, &gone, [&why[..], &[RESPONSE]].concat()),
+        ("inbound, failed", UNCOUNTED_INBOUND, &failing, why.to_vec()),
+        ("without an upstream", UNCOUNTED_INBOUND, &redirected, vec![]),
+        ("client gone", UNCOUNTED_INBOUND, &gone, [&why[..], &[RESPONSE]].concat()),
     ] {
         let calls = life(config, &sampled_get(), respond);
         let mut want = [&[REQUEST, at_once], &more[..]].concat();
@@ -191,13 +191,14 @@ fn facts_come_at_once_again_after_a_failure() {
 
 #[test]
 fn an_unsampled_request_reads_one_map_and_nothing_else() {
-    let never = r#"{"direction":"inbound","sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#;
+    let never = r#"{"direction":"inbound","sampling":{"ratio":0},"collector":{"cluster":"otel"},
+        "metrics":{"to":[]}}"#;
     let untraced = Headers::plain_get("/cart");
     let unsampled = sampled_get().with("traceparent", UNSAMPLED);
     for (why, config, request, writes) in [
-        ("the caller said no, inbound", INBOUND, &unsampled, false),
-        ("the caller said no, outbound", OUTBOUND, &unsampled, false),
-        ("the caller said no, gateway", GATEWAY, &unsampled, false),
+        ("the caller said no, inbound", UNCOUNTED_INBOUND, &unsampled, false),
+        ("the caller said no, outbound", UNCOUNTED_OUTBOUND, &unsampled, false),
+        ("the caller said no, gateway", UNCOUNTED_GATEWAY, &unsampled, false),
         ("the ratio said no", never, &untraced, true),
         ("nothing is exported", r#"{"direction":"inbound"}"#, &untraced, true),
     ] {
@@ -251,7 +252,7 @@ fn the_main_thread_and_the_canary_do_no_work() {
 
 #[test]
 fn nothing_queued_is_no_callout() {
-    let hopspan = Hopspan::of(builder(INBOUND).workers(3));
+    let hopspan = Hopspan::of(builder(UNCOUNTED_INBOUND).workers(3));
     hopspan.run_for(crate::hopspan::DELAY * 120);
     assert_eq!(hopspan.callouts_made().len(), 0);
     hopspan.requests_on(1, 1);

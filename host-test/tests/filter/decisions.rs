@@ -12,7 +12,8 @@ fn a_gateway_does_not_let_strangers_decide() {
     let gateway = |ratio: &str, trust: &str| {
         format!(
             r#"{{"direction":"gateway","collector":{{"cluster":"otel"}},
-            "trust":{{"default":"{trust}"}},"sampling":{{"ratio":{ratio}}}}}"#
+            "trust":{{"default":"{trust}"}},"sampling":{{"ratio":{ratio}}},
+            "metrics":{{"announce_caller":"never"}}}}"#
         )
     };
     for (why, ratio, trust, incoming, same_trace, sampled, links) in [

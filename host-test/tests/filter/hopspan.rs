@@ -20,6 +20,13 @@ pub(crate) const OUTBOUND: &str = r#"{"direction":"outbound","collector":{"clust
 pub(crate) const GATEWAY: &str = r#"{"direction":"gateway","trust":{"default":"continue"},
     "collector":{"cluster":"otel"}}"#;
 
+/// The same three without metrics: for what is about spans alone.
+pub(crate) const UNCOUNTED_INBOUND: &str =
+    r#"{"direction":"inbound","collector":{"cluster":"otel"},"metrics":{"to":[]}}"#;
+pub(crate) const UNCOUNTED_OUTBOUND: &str =
+    r#"{"direction":"outbound","collector":{"cluster":"otel"},"metrics":{"to":[]}}"#;
+pub(crate) const UNCOUNTED_GATEWAY: &str = r#"{"direction":"gateway","trust":{"default":"continue"},
+    "collector":{"cluster":"otel"},"metrics":{"to":[]}}"#;
 /// What a caller sends in most tests.
 pub(crate) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 pub(crate) const PARENT: &str = "b7ad6b7169203331";

@@ -195,6 +195,7 @@ fn whoever_asks_clears_the_answer_away() {
 fn only_hops_within_the_mesh_hear_who_calls() {
     const ISTIO: &str = "sidecar~10.0.0.1~cart-7d.shop~shop.svc.cluster.local";
     let never = r#""metrics":{"announce_caller":"never"},"#;
+    let uncounted = r#""metrics":{"to":[]},"#;
     for (why, node, more, cluster, traceparent, want) in [
         ("a service", ISTIO, "", "outbound|80||pay.shop.svc.cluster.local", UNSAMPLED, true),
         ("what Istio does not know", ISTIO, "", "PassthroughCluster", UNSAMPLED, false),
@@ -202,7 +203,8 @@ fn only_hops_within_the_mesh_hear_who_calls() {
         ("a cluster by its name", "cart-1", "", "pay", UNSAMPLED, true),
         ("whatever its name", "cart-1", "", "PassthroughCluster", UNSAMPLED, true),
         ("it is switched off", "cart-1", never, "pay", UNSAMPLED, false),
-        ("the trace is recorded anyway", "cart-1", "", "pay", SAMPLED, false),
+        ("the trace is recorded anyway", "cart-1", uncounted, "pay", SAMPLED, false),
+        ("and requests are counted", "cart-1", "", "pay", SAMPLED, true),
     ] {
         let builder = builder(keeping("outbound", "cart", more)).node_id(node);
         let hopspan = Hopspan::of(builder.property("xds.cluster_name", cluster));

@@ -29,7 +29,10 @@ fn what_is_switched_on_and_finds_nothing_costs_little() {
     let unsampled = Headers::plain_get("/cart").with("traceparent", UNSAMPLED);
     let announced = unsampled.clone().with("tracestate", "hopspan=b7ad6b7169203331;shop");
     let plain = |direction: &str, more: &str| {
-        format!(r#"{{"direction":"{direction}","collector":{{"cluster":"otel"}}{more}}}"#)
+        format!(
+            r#"{{"direction":"{direction}","collector":{{"cluster":"otel"}},
+            "metrics":{{"to":[]}}{more}}}"#
+        )
     };
     let errors = r#","sampling":{"keep":{"errors":true}}"#;
     let slow = r#","sampling":{"keep":{"slower_than_ms":500}}"#;
@@ -84,7 +87,7 @@ fn what_is_switched_on_and_finds_nothing_costs_little() {
 #[test]
 fn how_a_request_ended_is_looked_at_once() {
     let config = r#"{"direction":"outbound","collector":{"cluster":"otel"},
-        "sampling":{"keep":{"errors":true}},"metrics":{"announce_caller":"never"}}"#;
+        "sampling":{"keep":{"errors":true}},"metrics":{"to":[],"announce_caller":"never"}}"#;
     let get = Headers::plain_get("/cart").with("traceparent", UNSAMPLED);
     let call = Headers::grpc("/shop.Cart/Add").with("traceparent", UNSAMPLED);
     let trailers = "get_header_map response_trailers";
@@ -148,7 +151,7 @@ fn telling_the_others_costs_one_look_and_one_write() {
 
 #[test]
 fn an_explanation_costs_one_write() {
-    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},
+    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},"metrics":{"to":[]},
         "explain":{"header":"x-why"}}"#;
     let asks = Headers::plain_get("/").with("traceparent", UNSAMPLED).with("x-why", "1");
     let mut found = life(config, &asks, |it| {
@@ -192,9 +195,13 @@ fn open_requests_that_may_be_kept_take_little_memory() {
     let request = Headers::plain_get(&format!("/{}", "x".repeat(2000)))
         .with("traceparent", UNSAMPLED)
         .with("tracestate", large);
-    let off = grown(r#"{"direction":"inbound","collector":{"cluster":"otel"}}"#, &request);
-    let kept = grown(&keeping("inbound", "cart", ""), &request);
-    println!("{off} bytes for an open request, {kept} where it may be kept");
+    let off = grown(crate::hopspan::UNCOUNTED_INBOUND, &request);
+    let kept = grown(&keeping("inbound", "cart", r#""metrics":{"to":[]},"#), &request);
+    let counted = grown(&keeping("inbound", "cart", ""), &request);
+    println!(
+        "{off} bytes for an open request, {kept} where it may be kept, {counted} if counted too"
+    );
     assert!(kept <= 512, "{kept} bytes");
     assert!(kept <= off + 64, "{kept} bytes, not {off}");
+    assert!(counted <= kept + 512, "{counted} bytes, not {kept}");
 }

@@ -64,11 +64,22 @@ fn every_request_is_counted_sampled_or_not() {
 }
 
 #[test]
-fn nothing_is_counted_by_default() {
-    let hopspan = Hopspan::start(r#"{"direction":"inbound","collector":{"cluster":"otel"}}"#);
-    get(&hopspan.stream(), "/cart", UNSAMPLED, 200);
-    hopspan.run_for(INTERVAL * 2);
-    assert_eq!(hopspan.collector.requests().len(), 0);
+fn requests_are_counted_where_the_collector_may_take_metrics() {
+    for (more, protocol, is_counted) in [
+        ("", "http/protobuf", true),
+        (r#","metrics":{"to":"auto"}"#, "http/protobuf", true),
+        (r#","metrics":{"to":[]}"#, "http/protobuf", false),
+        ("", "http/json", false),
+        ("", "zipkin/json", false),
+    ] {
+        let hopspan = Hopspan::start(&format!(
+            r#"{{"direction":"inbound",
+                "collector":{{"cluster":"otel","protocol":"{protocol}"}}{more}}}"#
+        ));
+        get(&hopspan.stream(), "/cart", UNSAMPLED, 200);
+        hopspan.run_for(INTERVAL + DELAY);
+        assert_eq!(hopspan.collector.requests().len(), usize::from(is_counted), "{protocol}{more}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Collectors that fail: what is tried again and when, what is given up, what is said.
 
 use crate::collector::spans;
-use crate::hopspan::{DELAY, Hopspan, INBOUND, builder};
+use crate::hopspan::{DELAY, Hopspan, INBOUND, UNCOUNTED_INBOUND, builder};
 use host_test::{Answer, Level};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn retry_after_wins() {
         (504, "Thursday, 01-Jan-26 00:02:01 GMT", 120),
         (503, "Thu Jan  1 00:00:08 2026", 7),
     ] {
-        let hopspan = Hopspan::start(INBOUND);
+        let hopspan = Hopspan::start(UNCOUNTED_INBOUND);
         hopspan.collector.next([Answer::new(status, [("retry-after", header)], b"")]);
         hopspan.requests(1);
         hopspan.run_for(DELAY);
@@ -202,7 +202,7 @@ fn an_answer_that_never_comes_is_a_failure_in_the_end() {
 
 #[test]
 fn spans_that_come_while_the_collector_is_down_are_not_forgotten() {
-    let hopspan = Hopspan::start(INBOUND);
+    let hopspan = Hopspan::start(UNCOUNTED_INBOUND);
     hopspan.collector.fail(Answer::refused_connection());
     for _ in 0..20 {
         hopspan.requests(3);

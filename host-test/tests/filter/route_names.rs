@@ -1,6 +1,9 @@
 //! The routes of spans: configured, learned, or what the proxy's own route says.
 
-use crate::hopspan::{GATEWAY, Hopspan, INBOUND, OUTBOUND, SAMPLED, builder, sampled_get};
+use crate::hopspan::{
+    GATEWAY, Hopspan, INBOUND, OUTBOUND, SAMPLED, UNCOUNTED_GATEWAY, UNCOUNTED_INBOUND, builder,
+    sampled_get,
+};
 use crate::received::Received;
 use host_test::{Action, Headers, Stream, Value};
 
@@ -299,9 +302,9 @@ fn metadata_is_read_once_where_it_is_on() {
         [ROUTE, SPAN_NAME].map(|it| calls.about("proxy_get_property", it))
     };
     let on = |config: &str| with(config, r#""routes":{"metadata":true}"#);
-    assert_eq!(asked(INBOUND, get("/")), [0, 0], "off");
-    assert_eq!(asked(&on(INBOUND), get("/")), [1, 1], "on");
-    assert_eq!(asked(&on(GATEWAY), get("/")), [1, 1], "on, for two spans");
+    assert_eq!(asked(UNCOUNTED_INBOUND, get("/")), [0, 0], "off");
+    assert_eq!(asked(&on(UNCOUNTED_INBOUND), get("/")), [1, 1], "on");
+    assert_eq!(asked(&on(UNCOUNTED_GATEWAY), get("/")), [1, 1], "on, for two spans");
     let unsampled = get("/").with("traceparent", crate::hopspan::UNSAMPLED);
-    assert_eq!(asked(&on(INBOUND), unsampled), [0, 0], "not recorded");
+    assert_eq!(asked(&on(UNCOUNTED_INBOUND), unsampled), [0, 0], "not recorded");
 }

@@ -61,7 +61,7 @@ fn a_disabled_route_does_not_hear_who_calls() {
 
 #[test]
 fn strangers_gain_nothing_by_a_disabled_route() {
-    let config = r#"{"direction":"gateway","collector":{"cluster":"otel"},
+    let config = r#"{"direction":"gateway","collector":{"cluster":"otel"},"metrics":{"to":[]},
         "routes":{"metadata":true},"sampling":{"force":{"header":"x-force"}},
         "explain":{"header":"x-why"}}"#;
     let hopspan = Hopspan::start(config);

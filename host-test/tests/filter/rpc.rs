@@ -3,7 +3,7 @@
 //! Spec: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>,
 //! <https://connectrpc.com/docs/protocol>
 
-use crate::hopspan::{Hopspan, INBOUND, OUTBOUND, SAMPLED, UNSAMPLED};
+use crate::hopspan::{Hopspan, INBOUND, OUTBOUND, SAMPLED, UNCOUNTED_INBOUND, UNSAMPLED};
 use crate::received::Received;
 use host_test::{Headers, Injection, Status, Stream};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -253,7 +253,7 @@ fn a_call_that_is_cut_is_lost_and_has_no_status() {
 #[test]
 fn only_bodies_with_a_status_are_read() {
     let reads = |request: Headers, body: &[u8]| {
-        let hopspan = Hopspan::start(INBOUND);
+        let hopspan = Hopspan::start(UNCOUNTED_INBOUND);
         let stream = begin(&hopspan, request);
         answer(&stream, "200", "x/y", &[body, body, body]);
         stream.finish();
@@ -293,7 +293,7 @@ fn a_body_that_the_host_does_not_show_leaves_the_status_open() {
 /// Filters behind hopspan turn a call into one of gRPC, and on_log shows what they made of it.
 #[test]
 fn a_call_that_is_kept_after_all_stays_what_it_was() {
-    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},
+    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},"metrics":{"to":[]},
         "sampling":{"keep":{"errors":true}}}"#;
     let hopspan = Hopspan::start(config);
     let stream = begin(&hopspan, request(UNARY).with("traceparent", UNSAMPLED));

@@ -7,6 +7,7 @@ use host_test::{Headers, Stream};
 fn gateway(rules: &str) -> String {
     format!(
         r#"{{"direction":"gateway","collector":{{"cluster":"otel"}},"trust":{{"rules":{rules}}},
+        "metrics":{{"announce_caller":"never"}},
         "sampling":{{"ratio":0,"force":{{"header":"X-Force","value":"yes"}}}},
         "explain":{{"header":"x-why"}}}}"#
     )

@@ -1,6 +1,9 @@
 //! New configurations, new modules, the end of the proxy: every span is accounted for.
 
-use crate::hopspan::{DELAY, Hopspan, INBOUND, OUTBOUND, builder, module, sampled_get};
+use crate::hopspan::{
+    DELAY, Hopspan, INBOUND, OUTBOUND, UNCOUNTED_INBOUND, UNCOUNTED_OUTBOUND, builder, module,
+    sampled_get,
+};
 use host_test::Answer;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use std::time::Duration;
@@ -55,10 +58,10 @@ fn an_update_under_load_loses_nothing() {
 
 #[test]
 fn a_root_context_with_nothing_to_do_is_done_at_once() {
-    let hopspan = Hopspan::of(builder(INBOUND).workers(2));
+    let hopspan = Hopspan::of(builder(UNCOUNTED_INBOUND).workers(2));
     hopspan.requests(3);
     assert_eq!(hopspan.spans().len(), 3);
-    hopspan.reconfigure(OUTBOUND).unwrap();
+    hopspan.reconfigure(UNCOUNTED_OUTBOUND).unwrap();
     hopspan.drained();
     assert_first_root_is_gone(&hopspan);
     assert_eq!(calls(&hopspan, "proxy_done"), 0);
@@ -79,12 +82,12 @@ fn a_refused_update_changes_nothing() {
 /// Back-off is over when the configuration is: one last try, then it is the next one's.
 #[test]
 fn a_draining_root_tries_once_more_and_leaves_the_rest_to_its_successor() {
-    let hopspan = Hopspan::start(INBOUND);
+    let hopspan = Hopspan::start(UNCOUNTED_INBOUND);
     hopspan.collector.fail(Answer::status(503));
     hopspan.requests(2);
     hopspan.run_for(DELAY);
     hopspan.requests(1);
-    hopspan.reconfigure(OUTBOUND).unwrap();
+    hopspan.reconfigure(UNCOUNTED_OUTBOUND).unwrap();
     let before = hopspan.collector.requests().len();
     hopspan.drained();
     hopspan.run_for(DELAY * 2);
@@ -96,10 +99,10 @@ fn a_draining_root_tries_once_more_and_leaves_the_rest_to_its_successor() {
 /// Nobody waits for a collector that says nothing.
 #[test]
 fn a_draining_root_gives_up_within_seconds() {
-    let hopspan = Hopspan::start(INBOUND);
+    let hopspan = Hopspan::start(UNCOUNTED_INBOUND);
     hopspan.collector.fail(Answer::silence());
     hopspan.requests(600);
-    hopspan.reconfigure(OUTBOUND).unwrap();
+    hopspan.reconfigure(UNCOUNTED_OUTBOUND).unwrap();
     hopspan.drained();
     assert_eq!(hopspan.callouts().len(), 2);
     hopspan.run_for(DELAY * 7);
@@ -110,12 +113,12 @@ fn a_draining_root_gives_up_within_seconds() {
 
 #[test]
 fn several_batches_leave_one_after_the_other_while_draining() {
-    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},
+    let config = r#"{"direction":"inbound","collector":{"cluster":"otel"},"metrics":{"to":[]},
         "batch":{"max_export_batch_size":10,"max_in_flight":1}}"#;
     let hopspan = Hopspan::start(config);
     hopspan.collector.delay(Duration::from_millis(50));
     hopspan.requests(95);
-    hopspan.reconfigure(OUTBOUND).unwrap();
+    hopspan.reconfigure(UNCOUNTED_OUTBOUND).unwrap();
     hopspan.drained();
     hopspan.run_for(DELAY);
     assert_eq!(hopspan.collector.requests().len(), 10);
@@ -125,7 +128,7 @@ fn several_batches_leave_one_after_the_other_while_draining() {
 
 #[test]
 fn at_the_end_of_the_proxy_everything_that_waits_goes_out() {
-    let hopspan = Hopspan::of(builder(INBOUND).workers(2));
+    let hopspan = Hopspan::of(builder(UNCOUNTED_INBOUND).workers(2));
     hopspan.requests_on(0, 5);
     hopspan.requests_on(1, 7);
     hopspan.shut_down();
