@@ -47,6 +47,7 @@ test_in_collectors_if_any() {
 
 test_in_collectors() {
     export HOPSPAN_WASM=$module
+    use_prometheus
     step test-collectors "tests with a real Collector and a real Zipkin" \
         within "$test_limit" cargo test --locked --package host-test --test envoy -- --ignored collectors::
 }

@@ -53,8 +53,8 @@ word_rules() {
 }
 
 judge_rules() {
-    "$promtool" check rules examples/prometheus/hopspan.rules.yml
-    "$promtool" test rules examples/prometheus/hopspan.rules.test.yml
+    "$promtool" check rules examples/prometheus/*.rules.yml
+    "$promtool" test rules examples/prometheus/*.rules.test.yml
 }
 
 # The test that needs more than Envoy.

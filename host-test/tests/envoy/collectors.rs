@@ -15,6 +15,8 @@ mod told;
 mod otlp;
 mod answers;
 mod zipkin_json;
+mod dashboards;
+mod connectors;
 
 use std::path::PathBuf;
 

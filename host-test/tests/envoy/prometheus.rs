@@ -1,7 +1,7 @@
 //! hopspan's stats in Prometheus, by the files of `examples/prometheus`.
 
-mod exposition;
-mod server;
+pub(crate) mod exposition;
+pub(crate) mod server;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -134,7 +134,7 @@ async fn hop(stats_config: Value) -> Hop {
 }
 
 /// `stats_config` of the bootstrap that people are given.
-fn stats_tags() -> Value {
+pub(crate) fn stats_tags() -> Value {
     let yaml = include_str!("../../../examples/prometheus/stats_tags.yaml");
     let mut bootstrap: Value = serde_yaml_ng::from_str(yaml).expect("YAML");
     bootstrap["stats_config"].take()

@@ -120,7 +120,7 @@ const EDGE_SERVER: Metric = durations(
 const EDGE_SECURED: Metric = Metric {
     name: "hopspan.service_graph.secured",
     description: "1 where the last connection that was looked at has TLS, 0 where not.",
-    unit: "1",
+    unit: "{connection}",
     form: Form::Gauge,
 };
 

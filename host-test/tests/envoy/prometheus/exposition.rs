@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A series: the name of a metric, and labels by name.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Series {
+pub(crate) struct Series {
     /// The metric.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its labels.
-    pub(super) labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// A part of an expression that takes series: `name{label="value", label=~"one|other"}`.
 #[derive(Debug)]
-pub(super) struct Selector {
+pub(crate) struct Selector {
     /// The metric.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Labels and the values of them that are named.
-    pub(super) labels: Vec<(String, Vec<String>)>,
+    pub(crate) labels: Vec<(String, Vec<String>)>,
 }
 
 /// The series of a scrape, with their values.
@@ -26,7 +26,7 @@ pub(super) struct Selector {
 /// hopspan_spans_dropped{reason="queue_full"} 0
 /// ```
 /// Spec: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
-pub(super) fn scraped(text: &str) -> BTreeMap<Series, f64> {
+pub(crate) fn scraped(text: &str) -> BTreeMap<Series, f64> {
     let samples = text.lines().filter(|it| !it.starts_with('#') && !it.is_empty());
     let samples = samples.map(|line| {
         let (series, value) = line.rsplit_once(' ').expect("a value");
@@ -40,7 +40,7 @@ pub(super) fn scraped(text: &str) -> BTreeMap<Series, f64> {
 
 /// Each stat of `docs/stats.md`, as it should be shown where its tags are labels; that of
 /// `service` is called `service_label`, and is `service`.
-pub(super) fn documented(service_label: &str, service: &str) -> BTreeSet<Series> {
+pub(crate) fn documented(service_label: &str, service: &str) -> BTreeSet<Series> {
     let docs = include_str!("../../../../docs/stats.md");
     let rows = docs.lines().filter(|it| it.starts_with("| `"));
     let rows = rows.map(|row| {
@@ -64,7 +64,7 @@ pub(super) fn documented(service_label: &str, service: &str) -> BTreeSet<Series>
 /// colons.
 ///
 /// Spec: <https://prometheus.io/docs/prometheus/latest/querying/basics/#time-series-selectors>
-pub(super) fn selectors(expression: &str) -> Vec<Selector> {
+pub(crate) fn selectors(expression: &str) -> Vec<Selector> {
     let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | ':');
     let mut found = Vec::new();
     let mut rest = expression;
@@ -90,7 +90,7 @@ pub(super) fn selectors(expression: &str) -> Vec<Selector> {
 impl Selector {
     /// The labels and values that no series of the metric has. `!~` is told as `=~`: to leave out
     /// what is never there is as useless as to ask for it.
-    pub(super) fn unknown<'a>(
+    pub(crate) fn unknown<'a>(
         &'a self,
         shown: impl Iterator<Item = &'a Series> + Clone,
     ) -> Vec<String> {
@@ -109,10 +109,11 @@ impl Selector {
 /// The list of `key="value"`, with an operator of any kind.
 fn pairs(list: &str) -> Vec<(String, String, String)> {
     let is_operator = |it: char| matches!(it, '=' | '!' | '~');
-    let list = list.split_terminator("\",").map(|it| it.trim().trim_end_matches('"'));
+    let list = list.split_terminator("\",").map(str::trim);
     let pair = |it: &str| {
         let (left, value) = it.split_once('"')?;
         let key = left.trim().trim_end_matches(is_operator);
+        let value = value.trim_end_matches('"');
         Some((key.to_owned(), left[key.len()..].to_owned(), value.to_owned()))
     };
     list.filter(|it| !it.is_empty()).map(|it| pair(it).expect("a label")).collect()

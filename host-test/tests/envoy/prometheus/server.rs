@@ -14,7 +14,7 @@ use crate::client::{Client, get};
 use crate::deadline::poll;
 
 /// A Prometheus that scrapes one proxy. Ends with the value.
-pub(super) struct Prometheus {
+pub(crate) struct Prometheus {
     // First, so that the process is gone before its directory.
     _process: Process,
     _directory: TempDir,
@@ -25,16 +25,25 @@ struct Process(Child);
 
 impl Prometheus {
     /// Starts one that looks at a proxy, and at its rules, five times a second.
-    pub(super) async fn start(admin: SocketAddr, rules: &Path) -> Self {
-        let directory = tempfile::Builder::new().prefix("hopspan-prometheus-").tempdir().unwrap();
-        let config = json!({
-            "global": { "scrape_interval": "200ms", "evaluation_interval": "200ms" },
-            "rule_files": [rules],
-            "scrape_configs": [{
+    pub(crate) async fn start(admin: SocketAddr, rules: &Path) -> Self {
+        Self::start_with(
+            &[rules],
+            json!([{
                 "job_name": "proxies",
                 "metrics_path": "/stats/prometheus",
                 "static_configs": [{ "targets": [admin] }],
-            }],
+            }]),
+        )
+        .await
+    }
+
+    /// Starts one that looks at these, as often.
+    pub(crate) async fn start_with(rules: &[&Path], scrape_configs: Value) -> Self {
+        let directory = tempfile::Builder::new().prefix("hopspan-prometheus-").tempdir().unwrap();
+        let config = json!({
+            "global": { "scrape_interval": "200ms", "evaluation_interval": "200ms" },
+            "rule_files": rules,
+            "scrape_configs": scrape_configs,
         });
         let config_file = directory.path().join("prometheus.yml");
         fs::write(&config_file, config.to_string()).unwrap();
@@ -73,7 +82,7 @@ impl Prometheus {
     }
 
     /// `data` of an answer of the API.
-    pub(super) async fn api(&self, path: &str) -> Value {
+    pub(crate) async fn api(&self, path: &str) -> Value {
         let mut client = Client::http1(self.address).await;
         let reply = client.ask(get(&format!("/api/v1/{path}"))).await;
         let mut answer: Value = serde_json::from_slice(&reply.body).expect("JSON");
@@ -82,7 +91,7 @@ impl Prometheus {
     }
 
     /// The values that an expression has now.
-    pub(super) async fn values(&self, expression: &str) -> Vec<f64> {
+    pub(crate) async fn values(&self, expression: &str) -> Vec<f64> {
         let data = self.api(&format!("query?query={expression}")).await;
         let samples = data["result"].as_array().expect("a vector");
         let value = |it: &Value| it["value"][1].as_str()?.parse().ok();

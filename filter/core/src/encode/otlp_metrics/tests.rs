@@ -142,9 +142,11 @@ fn the_official_decoder_reads_every_metric() {
             "traces_service_graph_request_server client=external server=shop \
              connection_type=virtual_node {second}"
         ),
-        "hopspan.service_graph.secured client=shop server=cart connection_type= 1: 1, now".into(),
+        "hopspan.service_graph.secured client=shop server=cart connection_type= {connection}: 1, \
+         now"
+        .into(),
         "hopspan.service_graph.secured client=external server=shop connection_type=virtual_node \
-         1: 0, now"
+         {connection}: 0, now"
             .into(),
         "hopspan.context.missing {request}: 5, growing".into(),
     ]);
