@@ -273,6 +273,8 @@ group! {
         announce_caller: OneOf<Announce> = Announce::Auto,
         /// Whether histograms of durations show the trace of a request that was sampled.
         exemplars: Flag = true,
+        /// Whether the time that the proxy itself took of each request is a histogram, too.
+        proxy_time: Flag = false,
     }
 }
 

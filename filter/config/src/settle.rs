@@ -280,11 +280,12 @@ impl Metrics {
 
     /// How requests are counted, if they are.
     pub(super) fn settings(&self) -> Option<metrics::Settings> {
-        let Self { to, interval_ms, max_series, announce_caller: _, exemplars } = self;
+        let Self { to, interval_ms, max_series, announce_caller: _, exemplars, proxy_time } = self;
         let settings = metrics::Settings {
             interval: interval_ms.value,
             max_series: max_series.value,
             exemplars: exemplars.value,
+            proxy_time: proxy_time.value,
         };
         to.value.as_ref().is_some_and(|it| !it.is_empty()).then_some(settings)
     }

@@ -139,7 +139,7 @@ fn nothing_written_is_every_default() {
                 r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"metrics_path":"/v1/metrics","#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
                 r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","exemplars":true,"#,
-                r#""interval_ms":10000,"max_series":500,"to":[]},"#,
+                r#""interval_ms":10000,"max_series":500,"proxy_time":false,"to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
@@ -261,7 +261,12 @@ fn every_key_reaches_its_setting() {
 fn requests_are_counted_where_metrics_go_somewhere() {
     let counting = |interval, max_series| {
         let interval = Duration::from_millis(interval);
-        Some(metrics::Settings { interval, max_series, exemplars: max_series != 20 })
+        Some(metrics::Settings {
+            interval,
+            max_series,
+            exemplars: max_series != 20,
+            proxy_time: max_series == 20,
+        })
     };
     let otel = json!({"cluster": "otel"});
     let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
@@ -272,7 +277,7 @@ fn requests_are_counted_where_metrics_go_somewhere() {
             json!({
                 "collector": otel,
                 "metrics": {
-                    "to": ["otlp"], "interval_ms": 1000, "max_series": 20, "exemplars": false,
+                    "to": ["otlp"], "interval_ms": 1000, "max_series": 20, "exemplars": false, "proxy_time": true,
                 },
             }),
             counting(1000, 20),

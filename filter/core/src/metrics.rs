@@ -11,7 +11,7 @@ use crate::id::{SpanId, TraceId};
 use crate::route;
 use crate::semconv::{Kind, http, rpc};
 use crate::time::UnixNanos;
-use histogram::Histogram;
+use histogram::{Histogram, REQUESTS};
 use std::time::Duration;
 use table::{Table, hash_of};
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub max_series: usize,
     /// Whether a request that is traced is shown as an example.
     pub exemplars: bool,
+    /// Whether the proxy's own time is measured of each request.
+    pub proxy_time: bool,
 }
 
 /// What is measured of a request.
@@ -196,7 +198,7 @@ impl Series {
             route: route.into(),
             cluster: cluster.into(),
             rpc_method: call.map_or(&b""[..], |it| it.method).into(),
-            histogram: Histogram::default(),
+            histogram: Histogram::new(&REQUESTS),
             bodies: [0; 2],
             attempts: 0,
             example: None,

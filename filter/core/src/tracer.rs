@@ -162,7 +162,9 @@ impl Tracer {
         } else if passes {
             origin.without_announcement()
         } else {
-            origin.announce(&mut request, config, may_be_kept);
+            if !is_left_out {
+                origin.announce(&mut request, config, may_be_kept);
+            }
             config.propagation.inject(&origin.outgoing, &fields.trace, head.headers)
         };
         let explains = config.explains(head.headers);

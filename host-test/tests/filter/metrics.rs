@@ -346,3 +346,29 @@ fn a_service_that_passes_no_context_on_is_counted() {
         assert_eq!(sums(&hopspan, &[], missing), owned([("hopspan.context.missing", 1)]));
     }
 }
+
+#[test]
+fn the_proxys_own_time_is_measured_of_every_request() {
+    let is_one = |name: &str| name == "hopspan.proxy_time";
+    for (more, count, sum) in [(r#","proxy_time":true"#, 2, 0.0006), ("", 0, 0.0)] {
+        let hopspan = Hopspan::start(&config("inbound", more));
+        for traceparent in [SAMPLED, UNSAMPLED] {
+            let stream = hopspan.stream();
+            let request = Headers::plain_get("/cart").with(":method", "POST");
+            stream.request_headers(request.with("traceparent", traceparent), false);
+            // The client is slow: that is not the proxy's.
+            hopspan.pass(5_000);
+            stream.request_body([0; 8], true);
+            hopspan.pass(1_000);
+            stream.set_property("response.backend_latency", Duration::from_micros(700));
+            stream.respond(200);
+            stream.finish();
+        }
+        hopspan.run_for(INTERVAL + DELAY);
+        let counted: u64 = sums(&hopspan, &[], is_one).into_iter().map(|(_, count)| count).sum();
+        let points = points(&hopspan).into_iter().filter(|((name, _), _)| is_one(name));
+        let summed: f64 = points.map(|(_, it)| it.sum).sum();
+        assert_eq!(counted, count);
+        assert!((summed - sum).abs() < 1e-9, "{summed} s");
+    }
+}

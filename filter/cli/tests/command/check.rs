@@ -46,7 +46,10 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     "exemplars": true,
     "interval_ms": 10000,
     "max_series": 500,
-    "to": []
+    "proxy_time": false,
+    "to": [
+      "otlp"
+    ]
   },
   "propagation": {
     "baggage_attributes": [],

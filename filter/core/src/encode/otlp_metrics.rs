@@ -23,6 +23,8 @@ pub struct Snapshot<'a> {
     pub open: &'a [OpenSeries],
     /// Who called whom.
     pub edges: &'a [Edge],
+    /// The proxy's own time, where somebody wants it.
+    pub proxy_time: Option<&'a Histogram>,
     /// Requests of the service beside the proxy that carried no trace context.
     pub missing: u64,
     /// What tells them from the same ones of another worker.
@@ -124,6 +126,9 @@ const EDGE_SECURED: Metric = Metric {
     form: Form::Gauge,
 };
 
+const PROXY_TIME: Metric =
+    durations("hopspan.proxy_time", "Time that requests spent in the proxy and nowhere else.");
+
 const MISSING: Metric = Metric {
     name: "hopspan.context.missing",
     description: "Requests of this service to others without any trace context.",
@@ -177,6 +182,9 @@ pub fn write_request(envelope: &Envelope, snapshot: &Snapshot<'_>) -> Option<Vec
     report.edges(&EDGE_CLIENT, &|it| seen(&it.by_client));
     report.edges(&EDGE_SERVER, &|it| seen(&it.by_server));
     report.edges(&EDGE_SECURED, &|it| Some(Value::Number(it.secured?.1.into())));
+    if let Some(value) = snapshot.proxy_time.and_then(seen) {
+        report.metric(&PROXY_TIME, &mut |out| out.point(value, &|_| ()));
+    }
     if snapshot.missing > 0 {
         report.metric(&MISSING, &mut |out| {
             out.point(Value::Number(snapshot.missing), &|_| ());

@@ -10,6 +10,7 @@ use crate::encode::otlp::Envelope;
 use crate::encode::otlp_metrics::{Snapshot, write_request};
 use crate::encode::{Compression, Resource, gzip};
 use crate::metrics::edges::{Edges, Passed};
+use crate::metrics::histogram::{Histogram, PROXY};
 use crate::metrics::open::{Open, Place};
 use crate::metrics::{Counted, Labels, Measured, Settings, Store};
 use crate::semconv::Kind;
@@ -28,6 +29,8 @@ pub struct Reporter {
     store: Store,
     edges: Edges,
     open: Open,
+    /// The proxy's own time, if it is wanted.
+    proxy_time: Option<Histogram>,
     /// Requests of the service itself that carried no trace context.
     missing: u64,
     /// What tells its series from those of others.
@@ -63,6 +66,7 @@ impl Reporter {
             store: Store::new(settings.max_series),
             edges: Edges::new(settings.max_series),
             open: Open::default(),
+            proxy_time: settings.proxy_time.then(|| Histogram::new(&PROXY)),
             missing: 0,
             number: None,
             has_begun: false,
@@ -133,6 +137,13 @@ impl Reporter {
         }
     }
 
+    /// Counts the time that the proxy itself took of it, if that is known.
+    pub fn record_proxy_time(&mut self, took: Option<Duration>) {
+        if let (Some(histogram), Some(took)) = (&mut self.proxy_time, took) {
+            histogram.record(took);
+        }
+    }
+
     /// A request begins. Whoever gets a place gives it to [`Reporter::end`].
     pub fn begin(
         &mut self,
@@ -197,7 +208,8 @@ impl Reporter {
         // The wall clock may have been put back.
         let time = wall.max(start);
         let (series, edges, open) = (self.store.series(), self.edges.all(), self.open.series());
-        let snapshot = Snapshot { series, open, edges, missing: self.missing, worker, start, time };
+        let (proxy_time, missing) = (self.proxy_time.as_ref(), self.missing);
+        let snapshot = Snapshot { series, open, edges, proxy_time, missing, worker, start, time };
         let plain = write_request(&self.envelope, &snapshot)?;
         self.store.forget_examples();
         self.has_news = false;

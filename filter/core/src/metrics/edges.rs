@@ -8,7 +8,7 @@
 //! Source: <https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/connector/servicegraphconnector>
 
 use super::Counted;
-use super::histogram::Histogram;
+use super::histogram::{Histogram, REQUESTS};
 use super::table::{Table, hash_of};
 use crate::peer::Node;
 use crate::route;
@@ -126,8 +126,8 @@ impl Edge {
             is_virtual: other.is_virtual,
             requests: 0,
             failed: 0,
-            by_client: Histogram::default(),
-            by_server: Histogram::default(),
+            by_client: Histogram::new(&REQUESTS),
+            by_server: Histogram::new(&REQUESTS),
             secured: None,
         }
     }

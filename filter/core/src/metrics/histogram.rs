@@ -4,33 +4,78 @@ use crate::time::nanos;
 use std::time::Duration;
 
 /// How often what lasted how long.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Histogram {
-    counts: [u64; BOUNDS.len() + 1],
+    bounds: &'static Bounds,
+    counts: [u64; BOUNDS + 1],
     /// In nanoseconds: exact, for five centuries of requests.
     sum: u64,
 }
 
-/// The inclusive upper ends of all buckets but the last, in seconds.
+/// The inclusive upper ends of all buckets but the last, in nanoseconds.
+pub type Bounds = [u64; BOUNDS];
+
+const BOUNDS: usize = 14;
+
+/// For requests.
 ///
 /// Source: <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration>
-pub const BOUNDS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+pub const REQUESTS: Bounds = [
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
+];
 
-/// The same in milliseconds.
-const MILLIS: [u64; BOUNDS.len()] =
-    [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000];
+/// For what a proxy itself takes of them: from 25 us to 1 s.
+pub const PROXY: Bounds = [
+    25_000,
+    50_000,
+    100_000,
+    200_000,
+    300_000,
+    500_000,
+    750_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    1_000_000_000,
+];
 
 // === impl Histogram ===
 
 impl Histogram {
+    /// Nothing yet.
+    pub fn new(bounds: &'static Bounds) -> Self {
+        Self { bounds, counts: [0; BOUNDS + 1], sum: 0 }
+    }
+
     /// Adds one.
     pub fn record(&mut self, took: Duration) {
-        let bucket = MILLIS.iter().position(|it| took <= Duration::from_millis(*it));
-        if let Some(count) = self.counts.get_mut(bucket.unwrap_or(BOUNDS.len())) {
+        let took = nanos(took);
+        let bucket = self.bounds.iter().position(|it| took <= *it).unwrap_or(BOUNDS);
+        if let Some(count) = self.counts.get_mut(bucket) {
             *count = count.saturating_add(1);
         }
-        self.sum = self.sum.saturating_add(nanos(took));
+        self.sum = self.sum.saturating_add(took);
+    }
+
+    /// The bounds, in seconds.
+    pub fn bounds(&self) -> impl ExactSizeIterator<Item = f64> {
+        self.bounds.iter().map(|it| *it as f64 / 1e9)
     }
 
     /// How many there were.
@@ -43,7 +88,7 @@ impl Histogram {
         Duration::from_nanos(self.sum)
     }
 
-    /// How many are in each bucket; the last is for those above all [`BOUNDS`].
+    /// How many are in each bucket; the last is for those above all bounds.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
@@ -54,10 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bounds_are_the_same_in_both_units() {
-        for (seconds, millis) in BOUNDS.into_iter().zip(MILLIS) {
-            assert_eq!(Duration::from_secs_f64(seconds), Duration::from_millis(millis));
-        }
+    fn the_bounds_are_those_of_the_conventions() {
+        let want =
+            [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+        let bits = |it: f64| it.to_bits();
+        assert!(Histogram::new(&REQUESTS).bounds().map(bits).eq(want.map(bits)));
+        assert!(PROXY.is_sorted() && REQUESTS.is_sorted());
     }
 
     #[test]
@@ -70,7 +117,7 @@ mod tests {
             ("more than all bounds", Duration::from_nanos(10_000_000_001), 14),
             ("more than can be counted", Duration::MAX, 14),
         ] {
-            let mut it = Histogram::default();
+            let mut it = Histogram::new(&REQUESTS);
             it.record(took);
             let mut want = [0; 15];
             want[bucket] = 1;
@@ -80,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_is_full_stays_full() {
-        let mut it = Histogram::default();
+        let mut it = Histogram::new(&REQUESTS);
         it.record(Duration::MAX);
         it.record(Duration::from_secs(1));
         assert_eq!((it.sum(), it.count()), (Duration::from_nanos(u64::MAX), 2));

@@ -44,6 +44,8 @@ pub struct Counted {
     pub marks: Marks,
     /// Whether the marks come from the filter's own callbacks.
     pub measured: bool,
+    /// Whether the end of the request is of interest: for the proxy's own time.
+    pub is_timed: bool,
     /// The listener's direction, where it is known already.
     pub direction: Option<Direction>,
     /// What its path says of its route.
@@ -132,7 +134,9 @@ pub struct Recording {
 impl ActiveSpan {
     /// Notes that the request has arrived completely.
     pub fn request_ended(&mut self, now: impl FnOnce() -> Monotonic) {
-        if let Some(marks) = self.marks() {
+        let is_timed = self.counted.as_ref().is_some_and(|it| it.is_timed);
+        let marks = if is_timed { self.all_marks() } else { self.marks() };
+        if let Some(marks) = marks {
             marks.request_end.get_or_insert_with(now);
         }
     }

@@ -100,11 +100,12 @@ impl<'a> Ending<'a> {
         if it.may_have_failed() {
             self.explain(&mut it, stream);
         }
+        let mut backend = None;
         if it.attempts != Some(0) {
             it.cluster = stream.fact(Fact::Cluster).unwrap_or_default();
-            let backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
-            it.breakdown.upstream = backend;
+            backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
         }
+        it.breakdown = self.marks.breakdown(it.attempts, backend, self.ended);
         it
     }
 

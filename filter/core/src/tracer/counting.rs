@@ -193,6 +193,9 @@ impl Metering {
                 stats.add(Stat::MetricsSeries, is_new.into());
                 stats.add(Stat::MetricsOverflow, is_overflow.into());
             }
+            if side.place != Place::Inner {
+                reporter.record_proxy_time(it.exchange.breakdown.proxy);
+            }
         }
     }
 
@@ -328,6 +331,7 @@ impl Tracer {
             Box::new(CountedRequest {
                 marks,
                 measured: true,
+                is_timed: self.config.metrics.is_some_and(|it| it.proxy_time),
                 direction,
                 route: self.routes.seek(fields.method, fields.path),
                 request: RequestText::brief(fields),

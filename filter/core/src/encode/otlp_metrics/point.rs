@@ -6,7 +6,7 @@ use super::Snapshot;
 use crate::encode::otlp::KeyValues;
 use crate::encode::protobuf as pb;
 use crate::metrics::Example;
-use crate::metrics::histogram::{BOUNDS, Histogram};
+use crate::metrics::histogram::Histogram;
 use crate::semconv::Attributes as _;
 use crate::span::Limits;
 
@@ -110,7 +110,7 @@ impl Writer<'_> {
             Value::Durations(histogram, example) => {
                 write_count_and_sum(histogram.count(), histogram.sum().as_secs_f64(), out);
                 write_packed(6, histogram.counts().iter().copied(), out);
-                write_packed(7, BOUNDS.iter().map(|it| it.to_bits()), out);
+                write_packed(7, histogram.bounds().map(f64::to_bits), out);
                 if let Some(example) = example {
                     write_exemplar(&example, out);
                 }

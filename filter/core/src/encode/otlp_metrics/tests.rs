@@ -2,7 +2,7 @@ use super::*;
 use crate::encode::{Resource, Value};
 use crate::id::{SpanId, TraceId};
 use crate::metrics::edges::{Edges, Passed};
-use crate::metrics::histogram::BOUNDS;
+use crate::metrics::histogram::{Bounds, PROXY, REQUESTS};
 use crate::metrics::{Example, Measured, Store};
 use crate::peer::Node;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -98,12 +98,15 @@ fn the_official_decoder_reads_every_metric() {
     edges.record(&called, 0, &mut || true);
     let told_by_caller = Passed { kind: Kind::Server, is_told: true, ..called };
     edges.record(&Passed { other: Node::EXTERNAL, ..told_by_caller }, 0, &mut || false);
+    let mut proxy_time = Histogram::new(&PROXY);
+    proxy_time.record(Duration::from_micros(250));
     let attributes = vec![("service.name".to_owned(), Value::Text("shop".into()))];
     let envelope = Envelope::new(&Resource { attributes }, "hopspan", "1.2.3");
     let snapshot = Snapshot {
         series: store.series(),
         open: &[open],
         edges: edges.all(),
+        proxy_time: Some(&proxy_time),
         missing: 5,
         worker: 3,
         start: UnixNanos(17),
@@ -148,6 +151,8 @@ fn the_official_decoder_reads_every_metric() {
         "hopspan.service_graph.secured client=external server=shop connection_type=virtual_node \
          {connection}: 0, now"
             .into(),
+        "hopspan.proxy_time s: 1 of 0.00025 in [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"
+            .into(),
         "hopspan.context.missing {request}: 5, growing".into(),
     ]);
     assert_eq!(found, want);
@@ -179,7 +184,12 @@ fn points(metric: &opentelemetry_proto::tonic::metrics::v1::Metric) -> Vec<Strin
             assert_eq!(it.aggregation_temporality, 2, "cumulative");
             let point = |it: &HistogramDataPoint| {
                 assert_eq!((it.start_time_unix_nano, it.time_unix_nano), (17, 18));
-                let bounds = if it.bucket_counts.is_empty() { &[][..] } else { &BOUNDS };
+                let seconds = |it: &Bounds| it.map(|it| it as f64 / 1e9).to_vec();
+                let bounds = match metric.name.as_str() {
+                    "hopspan.proxy_time" => seconds(&PROXY),
+                    _ if it.bucket_counts.is_empty() => Vec::new(),
+                    _ => seconds(&REQUESTS),
+                };
                 assert_eq!(it.explicit_bounds, bounds);
                 let sum = it.sum.unwrap();
                 let shown = it.exemplars.iter().map(|it| {

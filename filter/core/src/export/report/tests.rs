@@ -36,7 +36,8 @@ fn now(seconds: u64) -> Now {
 }
 
 fn reporter() -> Reporter {
-    let settings = Settings { interval: INTERVAL, max_series: 20, exemplars: true };
+    let settings =
+        Settings { interval: INTERVAL, max_series: 20, exemplars: true, proxy_time: false };
     Reporter::new(&Resource::default(), &collector(), settings)
 }
 
@@ -130,7 +131,8 @@ fn two_of_a_kind_are_told_from_others() {
         let attributes = vec![("service.name".to_owned(), name)];
         Reporter::new(&Resource { attributes }, &collector(), settings)
     };
-    let settings = Settings { interval: INTERVAL, max_series: 20, exemplars: true };
+    let settings =
+        Settings { interval: INTERVAL, max_series: 20, exemplars: true, proxy_time: false };
     let it = other("a", settings);
     assert!(it.is_like(&other("a", settings)));
     assert!(!it.is_like(&other("b", settings)));
