@@ -1,6 +1,6 @@
 //! Golden metrics: every request is counted once, recorded or not.
 
-use crate::hopspan::{DELAY, Hopspan, SAMPLED, UNSAMPLED, builder};
+use crate::hopspan::{DELAY, Hopspan, PARENT, SAMPLED, UNSAMPLED, builder};
 use crate::reports::{PATH, counts, points, reports, sums};
 use host_test::{Answer, Headers, Stream};
 use std::collections::BTreeMap;
@@ -371,4 +371,32 @@ fn the_proxys_own_time_is_measured_of_every_request() {
         assert_eq!(counted, count);
         assert!((summed - sum).abs() < 1e-9, "{summed} s");
     }
+}
+
+/// What docs/metrics.md says of a worker whose series and edges are all taken.
+#[test]
+fn a_full_table_takes_as_much_memory_as_is_documented() {
+    let grown = |max: usize| {
+        let hopspan = Hopspan::start(&config("inbound", &format!(r#","max_series":{max}"#)));
+        let worker = hopspan.worker(0);
+        get(&worker.stream(), "/cart", UNSAMPLED, 200);
+        hopspan.run_for(INTERVAL + DELAY);
+        let before = worker.memory_bytes();
+        for number in 0..max + 50 {
+            let stream = worker.stream();
+            let state = format!("hopspan={PARENT}:service-{number}");
+            let path = format!("/shop/department-{}", "x".repeat(number % 40));
+            let request = Headers::plain_get(&path).with("traceparent", UNSAMPLED);
+            stream.request_headers(request.with("tracestate", state), true);
+            stream.respond(u16::try_from(200 + number % 300).unwrap());
+            stream.finish();
+        }
+        let filled = worker.memory_bytes();
+        hopspan.run_for(INTERVAL);
+        (filled - before, worker.memory_bytes() - before)
+    };
+    let (filled, told) = grown(500);
+    println!("{filled} bytes for 500 series and 500 edges, {told} with a report of them");
+    assert!(filled < 700_000, "{filled} bytes");
+    assert!(told < 2_000_000, "{told} bytes");
 }
