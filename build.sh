@@ -41,7 +41,8 @@ usage: ./build.sh WORD
                    (demo --check: some seconds without a terminal; demo --help: its options)
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
-  check FILE       judge a hopspan configuration
+  check FILE...    judge hopspan in the files of Envoy, Istio, Envoy Gateway or Higress, or its
+                   configuration alone (check --help: what is found)
   explain          say what the filter would do with a request, and why (explain --help)
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
