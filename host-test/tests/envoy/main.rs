@@ -54,6 +54,7 @@ mod native_tracing;
 mod timing;
 mod readme;
 mod export_page;
+mod examples;
 mod prometheus;
 mod resource;
 mod access_log;

@@ -44,6 +44,19 @@ impl Proxy {
         }
     }
 
+    /// Starts Envoy with a document that no test made; [`Proxy::address`] is that of `listener`.
+    pub(crate) async fn start_document(
+        document: &Value,
+        listener: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
+        match Self::launch(directory, document, listener, 1, environment).await {
+            Ok(proxy) => proxy,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
     /// Starts Envoy, which may refuse its bootstrap.
     ///
     /// # Errors
@@ -52,12 +65,24 @@ impl Proxy {
     pub(crate) async fn try_start(setup: &Setup) -> Result<Self, Refused> {
         let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
         let wasm = wasm();
-        let files = directory.path();
-        fs::write(files.join("bootstrap.json"), setup.bootstrap(&wasm, files).to_string()).unwrap();
         if setup.listener_from_file {
-            write_listeners(setup, &wasm, files);
+            write_listeners(setup, &wasm, directory.path());
         }
-        let mut process = spawn(files, setup.workers);
+        let bootstrap = setup.bootstrap(&wasm, directory.path());
+        Self::launch(directory, &bootstrap, LISTENER, setup.workers, &[]).await
+    }
+
+    async fn launch(
+        directory: TempDir,
+        bootstrap: &Value,
+        listener: &str,
+        workers: u32,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, Refused> {
+        let files = directory.path();
+        fs::write(files.join("bootstrap.json"), bootstrap.to_string()).unwrap();
+        let wasm = wasm();
+        let mut process = spawn(files, workers, environment);
 
         // Envoy writes the file when the admin interface listens.
         let admin_file = files.join("admin");
@@ -77,7 +102,7 @@ impl Proxy {
             }
             // The address of the listener is known when its socket is bound.
             let ready = fetch(admin, "/ready").await.is_some_and(|it| it.starts_with("LIVE"));
-            if ready { listener_address(admin, LISTENER).await.map(Ok) } else { None }
+            if ready { listener_address(admin, listener).await.map(Ok) } else { None }
         });
         match ready.await {
             Ok(address) => Ok(Self { process, directory, wasm, admin, address }),
@@ -231,9 +256,10 @@ impl Display for Refused {
 }
 
 /// Envoy ends with the thread that started it, so that is the test's own.
-fn spawn(directory: &Path, workers: u32) -> Process {
+fn spawn(directory: &Path, workers: u32, environment: &[(&str, &str)]) -> Process {
     let mut command = Command::new(envoy());
     command
+        .envs(environment.iter().copied())
         .args(["--concurrency", &workers.to_string()])
         // Hot restart would leave a file in shared memory.
         .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])

@@ -1,6 +1,7 @@
 //! `hopspan check`
 
 mod envoy;
+mod examples;
 mod kubernetes;
 mod mistake;
 

@@ -56,23 +56,20 @@ fn phase(instance: &Instance<'_>, scene: &Scene<'_>) -> Option<String> {
     ))
 }
 
-/// Envoy Gateway puts modules before the rate limits, behind all that authenticates.
+/// Envoy Gateway puts modules behind all that authenticates. An entry of `filterOrder` moves them
+/// only where the filter is that it names.
+///
+/// Source: <https://github.com/envoyproxy/gateway/blob/v1.9.1/internal/xds/translator/httpfilters.go>
 fn gateway(scene: &Scene<'_>) -> Option<String> {
-    const WASM: &str = "envoy.filters.http.wasm";
-    let mut orders = scene
-        .all("gateway.envoyproxy.io", "EnvoyProxy")
-        .filter_map(|it| it.spec().map(|it| it.list("filterOrder")).filter(|it| !it.is_empty()));
-    let is_first = |order: Vec<crate::check::node::At<'_>>| {
-        let moved = order.iter().find(|it| it.text_of("name") == Some(WASM));
-        moved.is_some_and(|it| it.get("before").is_some())
-    };
-    if orders.any(is_first) {
-        return None;
-    }
-    Some(
-        "is not the first filter: Envoy Gateway puts it behind fault, cors and all that \
-         authenticates. Move it with filterOrder of the EnvoyProxy: \
-         { name: envoy.filters.http.wasm, before: envoy.filters.http.fault }"
-            .to_owned(),
-    )
+    let orders = scene.all("gateway.envoyproxy.io", "EnvoyProxy").filter_map(Manifest::spec);
+    let mut positions = orders.flat_map(|it| it.list("filterOrder"));
+    let is_moved = positions.any(|it| {
+        it.text_of("name") == Some("envoy.filters.http.wasm") && it.get("before").is_some()
+    });
+    (!is_moved).then(|| {
+        "is not the first filter: Envoy Gateway puts it behind cors and all that authenticates. \
+         Move it with filterOrder of the EnvoyProxy, one entry for each filter that you have: \
+         { name: envoy.filters.http.wasm, before: envoy.filters.http.ext_authz }"
+            .to_owned()
+    })
 }

@@ -1,12 +1,12 @@
 //! What becomes of requests should the module fail: README, "Which fail policy".
 
 use crate::check::finding::{Findings, Rule, Weight};
-use crate::check::scene::{Instance, Platform, Policy};
+use crate::check::scene::{Instance, Platform, Policy, Seat};
 
 pub(super) fn judge(instance: &Instance<'_>, findings: &mut Findings) {
     use {Platform as P, Policy as A};
-    // Envoy's own form, which patches of control planes have as well.
-    let is_envoys = instance.at.get("vm_config").is_some();
+    // What control planes put into a list as it is has Envoy's own form.
+    let is_envoys = instance.seat != Seat::Elsewhere;
     let platform = if is_envoys { P::Envoy } else { instance.platform };
     let (weight, message) = match (instance.policy, platform) {
         (A::Unknown | A::FailOpen, _) => return,

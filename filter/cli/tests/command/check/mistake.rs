@@ -2,6 +2,7 @@
 
 use super::run;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Whoever says something of a document.
 pub(super) struct Judged {
@@ -15,6 +16,15 @@ pub(super) fn judge(document: &str) -> Judged {
     let (status, out, err) = run(&["check", "--json", "-"], document);
     let report = serde_json::from_str(&out).unwrap_or_else(|_| panic!("no JSON: {out}{err}"));
     Judged { document: document.to_owned(), status, report }
+}
+
+/// What `hopspan check` says of files that belong together.
+pub(super) fn judge_files(files: &[PathBuf]) -> Judged {
+    let names = files.iter().map(|it| it.to_str().expect("a name"));
+    let arguments: Vec<_> = ["check", "--json"].into_iter().chain(names).collect();
+    let (status, out, err) = run(&arguments, "");
+    let report = serde_json::from_str(&out).unwrap_or_else(|_| panic!("no JSON: {out}{err}"));
+    Judged { document: String::new(), status, report }
 }
 
 /// The same document, with a mistake. What is replaced must be there once.
