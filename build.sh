@@ -60,7 +60,8 @@ usage: ./build.sh WORD
                    how that grows with headers, answers, bodies, routes and in a full queue; time
                    and memory by workers; half an hour
                    (--document: these three put their tables into docs/performance.md, too)
-  test-versions    the tests in real Envoy, on the oldest and the newest supported one
+  test-versions [VERSION...]
+                   the tests in real Envoy, on all supported ones or on those that are named
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are
   clean            remove all that this script made: target/ and dist/
@@ -97,8 +98,8 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | fuzz | soak | bench) "word_$word" "$@" ;;
-        test | wasm | doctor | test-versions | test-collectors | collector | clean | reproducible | \
+        demo | check | explain | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
+        test | wasm | doctor | test-collectors | collector | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""
             "word_${word//-/_}"

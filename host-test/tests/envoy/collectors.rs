@@ -15,6 +15,7 @@ mod told;
 mod otlp;
 mod answers;
 mod zipkin_json;
+mod forwarding;
 
 use std::path::PathBuf;
 

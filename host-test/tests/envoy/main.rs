@@ -55,6 +55,7 @@ mod timing;
 mod readme;
 mod export_page;
 mod examples;
+mod operations;
 mod prometheus;
 mod resource;
 mod access_log;

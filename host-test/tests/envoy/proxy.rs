@@ -35,6 +35,21 @@ pub(crate) struct Refused {
     pub(crate) log: String,
 }
 
+/// What an Envoy is told beside its document.
+struct Start<'a> {
+    /// The listener that is to be known.
+    listener: &'a str,
+    workers: u32,
+    drain_seconds: u32,
+    environment: &'a [(&'a str, &'a str)],
+}
+
+impl Start<'_> {
+    fn of(workers: u32, drain_seconds: u32) -> Self {
+        Self { listener: LISTENER, workers, drain_seconds, environment: &[] }
+    }
+}
+
 impl Proxy {
     /// Starts Envoy and waits until it answers requests.
     pub(crate) async fn start(setup: &Setup) -> Self {
@@ -51,7 +66,8 @@ impl Proxy {
         environment: &[(&str, &str)],
     ) -> Self {
         let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
-        match Self::launch(directory, document, listener, 1, environment).await {
+        let start = Start { listener, environment, ..Start::of(1, 1) };
+        match Self::launch(directory, document, &start).await {
             Ok(proxy) => proxy,
             Err(refused) => panic!("{refused}"),
         }
@@ -69,20 +85,18 @@ impl Proxy {
             write_listeners(setup, &wasm, directory.path());
         }
         let bootstrap = setup.bootstrap(&wasm, directory.path());
-        Self::launch(directory, &bootstrap, LISTENER, setup.workers, &[]).await
+        Self::launch(directory, &bootstrap, &Start::of(setup.workers, setup.drain_seconds)).await
     }
 
     async fn launch(
         directory: TempDir,
         bootstrap: &Value,
-        listener: &str,
-        workers: u32,
-        environment: &[(&str, &str)],
+        start: &Start<'_>,
     ) -> Result<Self, Refused> {
         let files = directory.path();
         fs::write(files.join("bootstrap.json"), bootstrap.to_string()).unwrap();
         let wasm = wasm();
-        let mut process = spawn(files, workers, environment);
+        let mut process = spawn(files, start);
 
         // Envoy writes the file when the admin interface listens.
         let admin_file = files.join("admin");
@@ -102,7 +116,7 @@ impl Proxy {
             }
             // The address of the listener is known when its socket is bound.
             let ready = fetch(admin, "/ready").await.is_some_and(|it| it.starts_with("LIVE"));
-            if ready { listener_address(admin, listener).await.map(Ok) } else { None }
+            if ready { listener_address(admin, start.listener).await.map(Ok) } else { None }
         });
         match ready.await {
             Ok(address) => Ok(Self { process, directory, wasm, admin, address }),
@@ -256,15 +270,20 @@ impl Display for Refused {
 }
 
 /// Envoy ends with the thread that started it, so that is the test's own.
-fn spawn(directory: &Path, workers: u32, environment: &[(&str, &str)]) -> Process {
+fn spawn(directory: &Path, start: &Start<'_>) -> Process {
     let mut command = Command::new(envoy());
     command
-        .envs(environment.iter().copied())
-        .args(["--concurrency", &workers.to_string()])
+        .envs(start.environment.iter().copied())
+        .args(["--concurrency", &start.workers.to_string()])
         // Hot restart would leave a file in shared memory.
         .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])
         .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
-        .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
+        .args([
+            "--file-flush-interval-msec",
+            "20",
+            "--drain-time-s",
+            &start.drain_seconds.to_string(),
+        ])
         .args(["--drain-strategy", "immediate"])
         .arg("--admin-address-path")
         .arg(directory.join("admin"))

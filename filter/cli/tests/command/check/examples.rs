@@ -109,3 +109,23 @@ fn close(schema: &mut Value) {
         _ => {}
     }
 }
+
+/// A newer module with an older document. A version that is released leaves one here with all its
+/// keys; who upgrades the module must not have to touch it.
+#[test]
+fn documents_of_earlier_versions_are_still_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/check/documents");
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let file = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&file).expect("a text");
+        let judged = judge(&text);
+        let [instance] = judged.is_fine().instances() else { panic!("{}", file.display()) };
+        let (document, effective): (Value, _) =
+            (serde_json::from_str(&text).expect("JSON"), &instance["effective"]);
+        for (key, value) in document["sampling"].as_object().expect("an object") {
+            if !value.is_object() && !value.is_array() {
+                assert_eq!(&effective["sampling"][key], value, "{}: {key}", file.display());
+            }
+        }
+    }
+}
