@@ -97,8 +97,6 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A filter of a router that stands for the filters of all clusters has no list of ours: what
-    /// stands there stands in clusters.
     fn plugin(&mut self, config: &At<'a>, around: &Around) {
         if !is_hopspan(config, &around.filter) {
             return;
@@ -109,7 +107,7 @@ impl<'a> Scene<'a> {
             at: config.clone(),
             platform: around.platform,
             given: given(config),
-            seat: match config.path.contains("upstream_http_filters") {
+            seat: match is_for_all_clusters(config) {
                 true => Seat::Cluster(None),
                 false => around.seat.clone(),
             },
@@ -127,6 +125,12 @@ impl Seat {
     fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
+}
+
+/// Whether it is in a router's list of filters that stand before every cluster.
+fn is_for_all_clusters(config: &At<'_>) -> bool {
+    let path = config.path.replace('_', "").to_ascii_lowercase();
+    path.contains(".upstreamhttpfilters[")
 }
 
 /// The form in which a plugin's configuration is given.

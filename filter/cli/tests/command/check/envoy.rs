@@ -218,6 +218,23 @@ fn tries_are_seen_in_a_services_cluster() {
 }
 
 #[test]
+fn tries_are_seen_in_all_clusters_by_the_routers_list() {
+    let (_, filters) = TRIES.split_once("        http_filters:\n").unwrap();
+    let filters = filters.replace("\n        ", "\n              ").replacen(
+        "        -",
+        "              -",
+        1,
+    );
+    let router = "envoy.extensions.filters.http.router.v3.Router";
+    let list = format!("{router}\n              upstream_http_filters:\n{filters}");
+    let good = with(GOOD, router, list.trim_end());
+    assert_eq!(judge(&good).is_fine().instances().len(), 2);
+    let camel = with(&good, "upstream_http_filters", "upstreamHttpFilters");
+    let bad = with(&camel, "\"role\": \"upstream\", ", "");
+    judge(&bad).finds("problem", "role", "config:", "without role: upstream");
+}
+
+#[test]
 fn the_upstream_role_on_the_collectors_cluster_is_a_problem() {
     let bad = with(GOOD, "  - name: otel_collector\n", &format!("  - name: otel_collector{TRIES}"));
     let message = "the collector's own cluster";
