@@ -28,6 +28,8 @@ source "$root/scripts/collectors.sh"
 source "$root/scripts/soak.sh"
 # shellcheck source=scripts/bench.sh
 source "$root/scripts/bench.sh"
+# shellcheck source=scripts/release.sh
+source "$root/scripts/release.sh"
 # shellcheck source=scripts/doctor.sh
 source "$root/scripts/doctor.sh"
 
@@ -41,6 +43,8 @@ usage: ./build.sh WORD
                    (demo --check: some seconds without a terminal; demo --help: its options)
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
+  release          what is published, in dist/: the module, its image for registries, what it is made of,
+                   schema, alert rules, checksums
   check FILE...    judge hopspan in the files of Envoy, Istio, Envoy Gateway or Higress, or its
                    configuration alone (check --help: what is found)
   explain          say what the filter would do with a request, and why (explain --help)
@@ -73,7 +77,7 @@ what `test` is made of, in this order:
 slow ones, not in `test`:
   soak [SECONDS]   traffic through a real Envoy while the collector fails at random, 600 seconds
                    and some more; prints what it measured
-  reproducible     build the module again in another directory and compare the bytes
+  reproducible     make the release again in another directory and compare the bytes
 
 environment:
   HOPSPAN_VERBOSE=1         show what each step prints (it is in target/log/ in any case)
@@ -99,7 +103,7 @@ main() {
     case $word in
         help | -h | --help) word_help ;;
         demo | check | explain | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
-        test | wasm | doctor | test-collectors | collector | clean | reproducible | \
+        test | wasm | release | doctor | test-collectors | collector | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""
             "word_${word//-/_}"
