@@ -28,6 +28,8 @@ source "$root/scripts/collectors.sh"
 source "$root/scripts/soak.sh"
 # shellcheck source=scripts/bench.sh
 source "$root/scripts/bench.sh"
+# shellcheck source=scripts/release.sh
+source "$root/scripts/release.sh"
 # shellcheck source=scripts/doctor.sh
 source "$root/scripts/doctor.sh"
 
@@ -41,7 +43,10 @@ usage: ./build.sh WORD
                    (demo --check: some seconds without a terminal; demo --help: its options)
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
-  check FILE       judge a hopspan configuration
+  release          what is published, in dist/: the module, its image for registries, what it is made of,
+                   schema, alert rules, checksums
+  check FILE...    judge hopspan in the files of Envoy, Istio, Envoy Gateway or Higress, or its
+                   configuration alone (check --help: what is found)
   explain          say what the filter would do with a request, and why (explain --help)
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
@@ -59,7 +64,8 @@ usage: ./build.sh WORD
                    how that grows with headers, answers, bodies, routes and in a full queue; time
                    and memory by workers; half an hour
                    (--document: these three put their tables into docs/performance.md, too)
-  test-versions    the tests in real Envoy, on the oldest and the newest supported one
+  test-versions [VERSION...]
+                   the tests in real Envoy, on all supported ones or on those that are named
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are
   clean            remove all that this script made: target/ and dist/
@@ -71,7 +77,7 @@ what `test` is made of, in this order:
 slow ones, not in `test`:
   soak [SECONDS]   traffic through a real Envoy while the collector fails at random, 600 seconds
                    and some more; prints what it measured
-  reproducible     build the module again in another directory and compare the bytes
+  reproducible     make the release again in another directory and compare the bytes
 
 environment:
   HOPSPAN_VERBOSE=1         show what each step prints (it is in target/log/ in any case)
@@ -96,8 +102,8 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | fuzz | soak | bench) "word_$word" "$@" ;;
-        test | wasm | doctor | test-versions | test-collectors | collector | clean | reproducible | \
+        demo | check | explain | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
+        test | wasm | release | doctor | test-collectors | collector | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""
             "word_${word//-/_}"

@@ -107,15 +107,21 @@ test_in_envoy() {
         --skip collectors:: --skip soak:: --skip "$real_prometheus"
 }
 
+# On all supported versions, oldest first, or on those that are named.
 word_test_versions() {
+    local version versions=("$@")
+    ((${#versions[@]})) || read -ra versions <<<"$envoy_versions"
+    for version in "${versions[@]}"; do
+        [[ -f $root/scripts/envoy-$version.txt ]] ||
+            usage "there is no pinned Envoy $version, but there are $envoy_versions"
+    done
     rust
     word_wasm
-    local version
-    for version in "$envoy_oldest" "$envoy_newest"; do
+    for version in "${versions[@]}"; do
         use_pinned_envoy "$version"
         test_in_envoy "test-$version"
     done
-    summary "test-$envoy_oldest" "test-$envoy_newest"
+    summary "${versions[@]/#/test-}"
 }
 
 word_schema() {

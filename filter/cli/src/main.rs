@@ -6,7 +6,6 @@ mod explain;
 
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// For configurations of hopspan, the tracing filter for Envoy-compatible proxies.
@@ -19,15 +18,15 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Word {
-    /// Judge a configuration: all its problems at once, or what it means in full
+    /// Judge hopspan in its files: all problems at once
     ///
-    /// The configuration goes to standard output, everything else to standard error. Unknown
-    /// keys are problems here, although a proxy only warns of them.
+    /// Finds hopspan's configuration in the files of Envoy, Istio, Envoy Gateway and Higress, and says
+    /// what is wrong with it, and around it: a collector's cluster that is not there, a fail policy
+    /// that cuts traffic, another tracer in the same proxy. Unknown keys are problems here, although a
+    /// proxy only warns of them. A configuration alone is shown in full, on standard output;
+    /// everything else goes to standard error.
     #[command(after_help = CHECK_EXAMPLES)]
-    Check {
-        /// hopspan's configuration as JSON; - is standard input
-        file: PathBuf,
-    },
+    Check(check::Options),
     /// Say what the filter would do with a request, and why
     ///
     /// The request is described by options. It is given to the filter itself, as the first
@@ -43,18 +42,29 @@ enum Word {
 const EXAMPLES: &str = "\
 Examples:
   hopspan check hopspan.json
+  hopspan check envoy.yaml
   hopspan explain --config hopspan.json --direction gateway -H 'b3: 1'
   hopspan schema >hopspan.schema.json";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
+  # a configuration alone, and what it means in full
   hopspan check hopspan.json
   echo '{\"sampling\":{\"ratio\":0.1}}' | hopspan check -
 
+  # what a proxy loads; files that belong together in one go
+  hopspan check envoy.yaml
+  hopspan check listeners.yaml clusters.yaml
+  hopspan check wasmplugin.yaml telemetry.yaml collector.yaml
+  kubectl get wasmplugins,services -A -o yaml | hopspan check -
+
+  # for scripts
+  hopspan check --json --deny-warnings envoy.yaml | jq '.findings[] | {rule, line, message}'
+
 Exit status:
-  0  the configuration is fine
-  1  it has problems, one a line: FILE: PATH: what is expected, what was found
-  2  it cannot be read, or the command is not used as above";
+  0  all is fine, but for warnings and notes, if any
+  1  there are problems, one a line: FILE:LINE: PATH: what is wrong
+  2  a file cannot be read, or the command is not used as above";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -88,7 +98,7 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     let done = match command.word {
-        Word::Check { file } => check::run(&file),
+        Word::Check(options) => check::run(&options),
         Word::Explain(options) => explain::run(&options),
         Word::Schema => print(&format!("{:#}\n", hopspan_config::schema())),
     };

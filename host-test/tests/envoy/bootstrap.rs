@@ -1,7 +1,7 @@
 //! What Envoy is told: the bootstrap document, made from a few choices of a test.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -42,6 +42,10 @@ pub(crate) struct Setup {
     pub(crate) direction: Direction,
     /// hopspan's configuration; `None` leaves the filter out.
     pub(crate) hopspan: Option<Value>,
+    /// Another module than the one under test.
+    pub(crate) module: Option<PathBuf>,
+    /// Whether the filter is there and does nothing, unless a route enables it.
+    pub(crate) disabled: bool,
     /// What VMs that may hand over to each other have in common.
     pub(crate) vm_id: &'static str,
     /// Configuration of the filter's VM: another one is another VM.
@@ -77,6 +81,8 @@ pub(crate) struct Setup {
     pub(crate) native_tracing: Option<Value>,
     /// What else the connection manager of the listener is told, or told otherwise.
     pub(crate) manager: serde_json::Map<String, Value>,
+    /// How long listeners drain that were replaced.
+    pub(crate) drain_seconds: u32,
     /// Worker threads.
     pub(crate) workers: u32,
     /// What the access log has beside what it always has.
@@ -99,6 +105,8 @@ impl Setup {
                 "collector": { "cluster": COLLECTOR },
                 "batch": { "schedule_delay_ms": 20 },
             })),
+            module: None,
+            disabled: false,
             vm_id: "hopspan",
             vm_configuration: "",
             environment: Vec::new(),
@@ -116,6 +124,7 @@ impl Setup {
             router: json!({}),
             native_tracing: None,
             manager: serde_json::Map::new(),
+            drain_seconds: 1,
             workers: 1,
             access_log: json!({}),
             listener_from_file: false,
@@ -231,7 +240,8 @@ impl Setup {
     pub(crate) fn wasm_filter(&self, configuration: &Value, wasm: &Path) -> Value {
         let environment: serde_json::Map<_, _> =
             self.environment.iter().map(|&(key, value)| (key.to_owned(), json!(value))).collect();
-        filter(
+        let wasm = self.module.as_deref().unwrap_or(wasm);
+        let mut filter = filter(
             "hopspan",
             "wasm.v3.Wasm",
             json!({
@@ -249,7 +259,11 @@ impl Setup {
                     "configuration": text(configuration),
                 },
             }),
-        )
+        );
+        if self.disabled {
+            filter["disabled"] = json!(true);
+        }
+        filter
     }
 
     /// Envoy's own view of a request, which spans are held against. The first two durations are

@@ -5,7 +5,7 @@ mod endings;
 mod heirs;
 mod outages;
 mod overload;
-mod trial;
+pub(crate) mod trial;
 
 use std::time::Duration;
 

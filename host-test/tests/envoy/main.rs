@@ -55,6 +55,8 @@ mod native_tracing;
 mod timing;
 mod readme;
 mod export_page;
+mod examples;
+mod operations;
 mod prometheus;
 mod resource;
 mod access_log;

@@ -35,10 +35,39 @@ pub(crate) struct Refused {
     pub(crate) log: String,
 }
 
+/// What an Envoy is told beside its document.
+struct Start<'a> {
+    /// The listener that is to be known.
+    listener: &'a str,
+    workers: u32,
+    drain_seconds: u32,
+    environment: &'a [(&'a str, &'a str)],
+}
+
+impl Start<'_> {
+    fn of(workers: u32, drain_seconds: u32) -> Self {
+        Self { listener: LISTENER, workers, drain_seconds, environment: &[] }
+    }
+}
+
 impl Proxy {
     /// Starts Envoy and waits until it answers requests.
     pub(crate) async fn start(setup: &Setup) -> Self {
         match Self::try_start(setup).await {
+            Ok(proxy) => proxy,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// Starts Envoy with a document that no test made; [`Proxy::address`] is that of `listener`.
+    pub(crate) async fn start_document(
+        document: &Value,
+        listener: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
+        let start = Start { listener, environment, ..Start::of(1, 1) };
+        match Self::launch(directory, document, &start).await {
             Ok(proxy) => proxy,
             Err(refused) => panic!("{refused}"),
         }
@@ -52,12 +81,22 @@ impl Proxy {
     pub(crate) async fn try_start(setup: &Setup) -> Result<Self, Refused> {
         let directory = tempfile::Builder::new().prefix("hopspan-envoy-").tempdir().unwrap();
         let wasm = wasm();
-        let files = directory.path();
-        fs::write(files.join("bootstrap.json"), setup.bootstrap(&wasm, files).to_string()).unwrap();
         if setup.listener_from_file {
-            write_listeners(setup, &wasm, files);
+            write_listeners(setup, &wasm, directory.path());
         }
-        let mut process = spawn(files, setup.workers);
+        let bootstrap = setup.bootstrap(&wasm, directory.path());
+        Self::launch(directory, &bootstrap, &Start::of(setup.workers, setup.drain_seconds)).await
+    }
+
+    async fn launch(
+        directory: TempDir,
+        bootstrap: &Value,
+        start: &Start<'_>,
+    ) -> Result<Self, Refused> {
+        let files = directory.path();
+        fs::write(files.join("bootstrap.json"), bootstrap.to_string()).unwrap();
+        let wasm = wasm();
+        let mut process = spawn(files, start);
 
         // Envoy writes the file when the admin interface listens.
         let admin_file = files.join("admin");
@@ -77,7 +116,7 @@ impl Proxy {
             }
             // The address of the listener is known when its socket is bound.
             let ready = fetch(admin, "/ready").await.is_some_and(|it| it.starts_with("LIVE"));
-            if ready { listener_address(admin, LISTENER).await.map(Ok) } else { None }
+            if ready { listener_address(admin, start.listener).await.map(Ok) } else { None }
         });
         match ready.await {
             Ok(address) => Ok(Self { process, directory, wasm, admin, address }),
@@ -231,14 +270,20 @@ impl Display for Refused {
 }
 
 /// Envoy ends with the thread that started it, so that is the test's own.
-fn spawn(directory: &Path, workers: u32) -> Process {
+fn spawn(directory: &Path, start: &Start<'_>) -> Process {
     let mut command = Command::new(envoy());
     command
-        .args(["--concurrency", &workers.to_string()])
+        .envs(start.environment.iter().copied())
+        .args(["--concurrency", &start.workers.to_string()])
         // Hot restart would leave a file in shared memory.
         .args(["--disable-hot-restart", "--log-format", "[%l][%n] %v"])
         .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
-        .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
+        .args([
+            "--file-flush-interval-msec",
+            "20",
+            "--drain-time-s",
+            &start.drain_seconds.to_string(),
+        ])
         .args(["--drain-strategy", "immediate"])
         .arg("--admin-address-path")
         .arg(directory.join("admin"))

@@ -27,7 +27,8 @@ fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
 
 #[test]
 fn a_wrong_use_is_said_with_the_right_one() {
-    for arguments in [&[][..], &["check"], &["chekc", "-"], &["check", "a", "b"], &["explain", "a"]]
+    for arguments in
+        [&[][..], &["check"], &["chekc", "-"], &["check", "--jsn", "-"], &["explain", "a"]]
     {
         let (status, out, err) = run(arguments, "");
         assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}");
@@ -41,7 +42,7 @@ fn version_and_help_are_there() {
     assert_eq!(run(&["--version"], ""), (0, version, String::new()));
     for (arguments, example) in [
         (&["--help"][..], "hopspan check hopspan.json"),
-        (&["check", "--help"], "| hopspan check -"),
+        (&["check", "--help"], "hopspan check listeners.yaml clusters.yaml"),
         (&["explain", "--help"], "hopspan explain -H 'b3: d'"),
     ] {
         let (status, out, _) = run(arguments, "");
