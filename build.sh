@@ -48,6 +48,9 @@ usage: ./build.sh WORD
   check FILE...    judge hopspan in the files of Envoy, Istio, Envoy Gateway or Higress, or its
                    configuration alone (check --help: what is found)
   explain          say what the filter would do with a request, and why (explain --help)
+  stat | routes | edges | top
+                   golden figures of services, their routes and the edges between them, as a Lens has
+                   them, such as the demo's (stat --help)
   doctor           say what is here, what is missing, and the command that installs it
   fuzz [TARGET] [SECONDS]
                    fuzz one target or all of them, 60 seconds each unless said otherwise
@@ -102,7 +105,7 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
+        demo | check | explain | stat | routes | edges | top | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
         test | wasm | release | doctor | test-collectors | collector | clean | reproducible | \
             fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""

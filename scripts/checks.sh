@@ -145,6 +145,22 @@ word_explain() {
     hopspan explain "$@"
 }
 
+word_stat() {
+    hopspan stat "$@"
+}
+
+word_routes() {
+    hopspan routes "$@"
+}
+
+word_edges() {
+    hopspan edges "$@"
+}
+
+word_top() {
+    hopspan top "$@"
+}
+
 # The command, as its user wrote it.
 hopspan() {
     rust

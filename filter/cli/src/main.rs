@@ -3,8 +3,10 @@
 mod document;
 mod check;
 mod explain;
+mod figures;
 
 use clap::{Parser, Subcommand};
+use figures::What;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -35,6 +37,20 @@ enum Word {
     /// trusted; here one need not be.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Box<explain::Options>),
+    /// Show services: success, requests a second, latencies, open requests
+    ///
+    /// Figures are those of a Lens (docs/lens.md), which ./build.sh demo starts.
+    #[command(after_help = FIGURES_EXAMPLES)]
+    Stat(figures::Options),
+    /// Show the routes of services
+    #[command(after_help = FIGURES_EXAMPLES)]
+    Routes(figures::Options),
+    /// Show who calls whom
+    #[command(after_help = FIGURES_EXAMPLES)]
+    Edges(figures::Options),
+    /// Show routes as they are now, the busiest first, until Ctrl-C
+    #[command(after_help = FIGURES_EXAMPLES)]
+    Top(figures::Options),
     /// Print the JSON Schema of a configuration
     Schema,
 }
@@ -44,7 +60,20 @@ Examples:
   hopspan check hopspan.json
   hopspan check envoy.yaml
   hopspan explain --config hopspan.json --direction gateway -H 'b3: 1'
+  hopspan stat
   hopspan schema >hopspan.schema.json";
+
+const FIGURES_EXAMPLES: &str = "\
+Examples:
+  hopspan stat
+  hopspan routes shop --seconds 3600
+  hopspan edges --watch 5
+  hopspan top --lens http://127.0.0.1:4318
+  hopspan stat --json | jq '.[] | select(.success < 0.99) | .name'
+
+Exit status:
+  0  Lens answered
+  2  it did not, or the command is not used as above";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -100,6 +129,10 @@ fn main() -> ExitCode {
     let done = match command.word {
         Word::Check(options) => check::run(&options),
         Word::Explain(options) => explain::run(&options),
+        Word::Stat(options) => figures::run(What::Services, &options),
+        Word::Routes(options) => figures::run(What::Routes, &options),
+        Word::Edges(options) => figures::run(What::Edges, &options),
+        Word::Top(options) => figures::run(What::Top, &options),
         Word::Schema => print(&format!("{:#}\n", hopspan_config::schema())),
     };
     done.unwrap_or_else(|error| {
