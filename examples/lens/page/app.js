@@ -154,7 +154,8 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
   const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
   if (!link || !isPlain || link.hasAttribute("download") || event.defaultPrevented) return;
-  const url = new URL(link.href);
+  // Not `link.href`: in a picture that is no text.
+  const url = new URL(link.getAttribute("href"), location.href);
   if (url.origin !== location.origin || url.pathname.startsWith("/api") || link.classList.contains("skip")) return;
   event.preventDefault();
   context.go(url.pathname + url.search);

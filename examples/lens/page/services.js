@@ -4,7 +4,7 @@ import { h, replace } from "/dom.js";
 import { count, ms, plural, rate } from "/format.js";
 import { sparkline, success, table } from "/table.js";
 
-const FIGURES = [
+export const FIGURES = [
   { title: "Success", cell: success, sort: (it) => it.success, right: true },
   { title: "Rate", cell: (it) => rate(it.rate), sort: (it) => it.rate, right: true },
   { title: "p50", cell: (it) => ms(it.p50_ms), sort: (it) => it.p50_ms, right: true, hint: "half of all took no longer" },

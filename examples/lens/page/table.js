@@ -31,7 +31,7 @@ export function table({ caption, columns, rows, key, href, state, redraw, empty 
     const cells = columns.map((it, index) => {
       const content = it.cell(row);
       const cell = index === 0 && to ? h("a", { href: to, "data-key": key(row), class: "row-link" }, content) : content;
-      return h("td", { class: it.right && "right" }, cell);
+      return h("td", { class: it.right ? "right" : "text" }, cell);
     });
     return h("tr", null, cells);
   });
@@ -49,7 +49,7 @@ export function sparkline({ steps, failed_steps }, width = 120, height = 26) {
   const at = (values) => {
     const points = values.map((value, index) => {
       const x = (index / Math.max(values.length - 1, 1)) * width;
-      return `${x.toFixed(1)},${(height - 1 - (value / most) * (height - 2)).toFixed(1)}`;
+      return `${x.toFixed(1)},${(height - (value / most) * (height - 1)).toFixed(1)}`;
     });
     return `0,${height} ${points.join(" ")} ${width},${height}`;
   };

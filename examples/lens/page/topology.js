@@ -2,13 +2,17 @@
 
 import { h, replace, svg } from "/dom.js";
 import { health, ms, percent, plural, rate } from "/format.js";
+import { FIGURES } from "/services.js";
+import { table } from "/table.js";
 
 const CLASSES = { external: "outside", gateway: "gateway", database: "database", messaging_system: "messages" };
 
 export function topology(context) {
   const picture = h("div", { class: "picture scroll" });
   const detail = h("aside", { class: "detail", "aria-live": "off" });
-  const element = h("section", { class: "topology" }, h("h1", null, "Topology"), picture, detail);
+  const list = h("div");
+  const element = h("section", { class: "topology" }, h("h1", null, "Topology"), picture, detail, h("h2", null, "Edges"), list);
+  const order = { by: 3, down: true };
   let selected = null;
   let graph = null;
 
@@ -22,6 +26,21 @@ export function topology(context) {
     graph = await context.ask("/topology", { seconds: context.seconds });
     replace(picture, graph.nodes.length > 0 ? draw(graph, context, select) : nothing());
     select(selected);
+    redraw();
+  }
+
+  // The same in words, for whoever does not see the picture.
+  function redraw() {
+    replace(list, table({
+      caption: "Who calls whom", rows: graph.edges, state: order, redraw, key: (it) => `edge ${it.client} ${it.server}`,
+      href: (it) => context.href(`/services/${encodeURIComponent(it.client)}`),
+      columns: [
+        { title: "From", cell: (it) => it.client, sort: (it) => it.client },
+        { title: "To", cell: (it) => [it.server, " ", it.connection_type && h("span", { class: "tag" }, it.connection_type)], sort: (it) => it.server },
+        ...FIGURES,
+      ],
+      empty: "Nobody calls anybody in this time.",
+    }));
   }
   return { title: "Topology", element, refresh };
 }

@@ -4,6 +4,9 @@ import { h, replace, svg } from "/dom.js";
 import { ms, plural, time } from "/format.js";
 import { statusClass } from "/services.js";
 
+// Senders hold spans back for a moment: a trace that ended just now may not be all here.
+const ARRIVING = 10_000;
+
 const FIELDS = ["service", "route", "status", "min_ms", "max_ms", "attribute", "failed"];
 
 export function traces(context, query) {
@@ -38,10 +41,10 @@ export function traces(context, query) {
 
   // One answer looks at so much; where it found nothing yet, the search goes on by itself.
   async function find(before) {
-    let found = await context.ask("/traces", { ...wanted, seconds: context.seconds, before_ms: before });
+    let found = await context.ask("/traces", { ...wanted, seconds: context.seconds, before });
     while (found.traces.length === 0 && found.has_more) {
       more.textContent = `Looked at everything after ${time(found.searched_to_ms)} …`;
-      found = await context.ask("/traces", { ...wanted, seconds: context.seconds, before_ms: found.searched_to_ms });
+      found = await context.ask("/traces", { ...wanted, seconds: context.seconds, before: found.searched_to });
     }
     return found;
   }
@@ -57,7 +60,7 @@ export function traces(context, query) {
   const scale = () => Math.max(...[...newest, ...older].map((it) => it.duration_ms), 1e-9);
 
   function ending(found) {
-    const go = h("button", { type: "button", onclick: () => further(found.searched_to_ms) }, "Search on");
+    const go = h("button", { type: "button", onclick: () => further(found.searched_to) }, "Search on");
     const all = [...newest, ...older];
     replace(more, found.has_more
       ? ["Looked at everything after ", time(found.searched_to_ms), ". ", go]
@@ -97,7 +100,9 @@ export function traces(context, query) {
       h("span", { class: "marks" },
         it.status && h("span", { class: `status ${statusClass(it.status)}` }, it.status),
         it.failed > 0 && h("span", { class: "status bad" }, plural(it.failed, "error")),
-        !it.is_whole && h("span", { class: "status fair", title: "a parent is missing, or there are several beginnings" }, "not whole")),
+        !it.is_whole && (Date.now() - it.start_ms - it.duration_ms < ARRIVING
+          ? h("span", { class: "status", title: "other spans of it may be on their way" }, "arriving")
+          : h("span", { class: "status fair", title: "a parent is missing, or there are several beginnings" }, "not whole"))),
       h("span", { class: "when" }, time(it.start_ms)),
       h("span", { class: "size" }, `${plural(it.spans, "span")}, ${plural(it.services.length, "service")}`),
       h("span", { class: "duration" }, ms(it.duration_ms)),

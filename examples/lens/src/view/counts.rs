@@ -31,6 +31,9 @@ pub enum Source {
     Spans,
 }
 
+/// Steps that are drawn at least.
+const FEWEST_STEPS: i64 = 6;
+
 /// What a row counts by, in words.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Series {
@@ -81,13 +84,15 @@ pub struct Counts {
     pub window: Window,
     /// In no order.
     pub rows: Vec<Row>,
+    /// The first step that has counts.
+    pub first: i64,
     /// For how many seconds of the window there are counts: rates go by it.
     pub seconds: f64,
 }
 
 /// Counts of several rows together.
 #[derive(Clone, Debug, Default)]
-pub struct Golden {
+struct Golden {
     requests: u64,
     failures: u64,
     latency: Latency,
@@ -178,7 +183,7 @@ impl Counts {
             .collect();
         let first = rows.iter().map(|row| row.step.time).min().unwrap_or(window.to);
         let seconds = (window.to - first).max(1) as f64;
-        Ok(Self { window, rows, seconds })
+        Ok(Self { window, rows, first, seconds })
     }
 
     /// The figures of some rows.
@@ -186,7 +191,7 @@ impl Counts {
     pub fn figures<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Figures {
         let mut golden = Golden::default();
         rows.into_iter().for_each(|row| golden.add(&row.step));
-        golden.figures(self.window, self.seconds)
+        golden.figures(self)
     }
 }
 
@@ -194,7 +199,7 @@ impl Counts {
 
 impl Golden {
     /// Adds a step.
-    pub fn add(&mut self, step: &Step) {
+    fn add(&mut self, step: &Step) {
         self.requests += step.requests;
         self.failures += step.failures;
         let (requests, failures) = self.steps.entry(step.time).or_default();
@@ -206,13 +211,14 @@ impl Golden {
     }
 
     /// What comes out. The step that has not ended is not among the steps: it would look like
-    /// a fall.
-    #[must_use]
-    pub fn figures(&self, window: Window, seconds: f64) -> Figures {
+    /// a fall; nor are those of before anything was counted.
+    fn figures(&self, counts: &Counts) -> Figures {
+        let Counts { window, first, seconds, .. } = *counts;
         let Self { requests, failures, latency, steps } = self;
         let ms = |q| latency.quantile(q).map(|seconds| seconds * 1e3);
         let last = window.to.div_euclid(window.step) * window.step;
-        let times = || (window.from..last).step_by(window.step as usize);
+        let from = window.from.max(first.min(last - FEWEST_STEPS * window.step));
+        let times = || (from..last).step_by(window.step as usize);
         let rate = |count: u64| count as f64 / window.step as f64;
         let step = |time| steps.get(&time).copied().unwrap_or_default();
         Figures {

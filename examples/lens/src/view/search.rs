@@ -50,6 +50,8 @@ pub struct Found {
     pub histogram: Vec<Bar>,
     /// Everything after this was looked at, in milliseconds since 1970.
     pub searched_to_ms: f64,
+    /// The same exactly, in nanoseconds: to go on from.
+    pub searched_to: String,
     /// Whether there may be more before that.
     pub has_more: bool,
 }
@@ -80,9 +82,11 @@ impl Search {
         let mut seen = HashSet::new();
         let mut ids = Vec::new();
         let (mut to, mut piece) = (self.to, FIRST_PIECE);
-        let oldest: Option<i64> =
-            connection.query_row("SELECT min(start) FROM span", [], |row| row.get(0))?;
+        let sql = "SELECT (SELECT min(start) FROM span), (SELECT max(start) FROM span)";
+        let (oldest, newest): (Option<i64>, Option<i64>) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let from = self.from.max(oldest.unwrap_or(self.to));
+        to = to.min(newest.map_or(to, |newest| newest.saturating_add(1)));
         // One piece at least, so that whoever asks again gets on.
         while to > from {
             let piece_begin = Instant::now();
@@ -103,6 +107,7 @@ impl Search {
             histogram: histogram(&traces),
             traces,
             searched_to_ms: super::millis(to),
+            searched_to: to.to_string(),
             has_more: to > from,
         })
     }

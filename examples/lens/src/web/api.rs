@@ -181,8 +181,8 @@ pub(super) struct Asking {
     attribute: Option<String>,
     #[serde(default = "one_hour")]
     seconds: i64,
-    /// In milliseconds since 1970: only what began before. For going on with a search.
-    before_ms: Option<f64>,
+    /// In nanoseconds since 1970: only what began before. For going on with a search.
+    before: Option<i64>,
     limit: Option<usize>,
 }
 
@@ -204,7 +204,7 @@ impl Asking {
         };
         // Now, and a little more: clocks of senders may be ahead of ours.
         let now = (now_seconds() + 60).saturating_mul(1_000_000_000);
-        let to = self.before_ms.map_or(now, nanos);
+        let to = self.before.unwrap_or(now);
         let window = self.seconds.clamp(10, 366 * LONGEST).saturating_mul(1_000_000_000);
         let some = |text: Option<String>| text.filter(|it| !it.is_empty());
         Ok(Search {

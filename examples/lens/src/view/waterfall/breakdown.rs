@@ -68,6 +68,14 @@ pub(super) fn of(spans: &[Stored], tree: &Tree, pieces: &[Piece]) -> Vec<Share> 
 /// Whose time it is where a span is neither in its proxy nor in a child.
 fn rest(spans: &[Stored], tree: &Tree, index: usize) -> (Place, String) {
     let span = &spans[index].span;
+    // Both sides of one proxy, as a gateway has them: between them is the proxy itself.
+    let is_own_client = |child: &usize| {
+        let child = &spans[*child].span;
+        child.kind == SpanKind::Client && !child.parent_is_remote
+    };
+    if span.proxy_time().is_some() && tree.children[index].iter().any(is_own_client) {
+        return (Place::Proxy, span.service.clone());
+    }
     if span.kind != SpanKind::Client {
         return (Place::Service, span.service.clone());
     }

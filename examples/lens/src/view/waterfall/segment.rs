@@ -3,6 +3,8 @@
 //! A proxy says how long it held the request and how long the upstream took, which ends with the span.
 //! What is left is the client's: it was slow to send a body that the proxy buffers. So there are up
 //! to three parts, in this order: the client, the proxy, the upstream. See `docs/spans.md`.
+//! hopspan takes nothing off for a client that is less than a millisecond slow: less than that is
+//! what lies between the response's last byte and the end of the span.
 
 use serde::Serialize;
 
@@ -41,6 +43,9 @@ pub(super) struct Parts {
     pub(super) upstream: u64,
 }
 
+/// The shortest wait for a client that is taken off the proxy's time.
+const SHORTEST_WAIT_NANOS: u64 = 1_000_000;
+
 impl Parts {
     /// `None` where the proxy's time is not known.
     pub(super) fn of(span: &Span) -> Option<Self> {
@@ -49,7 +54,11 @@ impl Parts {
         let proxy = nanos(span.proxy_time()?);
         let upstream = span.upstream_time().map_or(0, nanos);
         let upstream = end.saturating_sub(upstream).max(start);
-        Some(Self { proxy: upstream.saturating_sub(proxy).max(start), upstream })
+        let begin = upstream.saturating_sub(proxy).max(start);
+        Some(match begin - start < SHORTEST_WAIT_NANOS {
+            true => Self { proxy: start, upstream: start.saturating_add(proxy).min(end) },
+            false => Self { proxy: begin, upstream },
+        })
     }
 }
 
