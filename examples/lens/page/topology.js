@@ -79,7 +79,7 @@ function box(node, context, select) {
   const figures = it ? `${rate(it.rate)} · ${percent(it.success)}` : "says nothing itself";
   const content = [
     svg("rect", { width: node.width, height: node.height, rx: node.class === "gateway" ? 20 : 8 }),
-    svg("text", { class: "name", x: 14, y: 24 }, shorten(node.name, 19)),
+    svg("text", { class: "name", x: 14, y: 24 }, shorten(node.name, 16)),
     svg("text", { class: "figures", x: 14, y: 42 }, figures),
     svg("text", { class: breaks ? "tag warn" : "tag", x: 14, y: 56 }, tags || (it?.p95_ms ? `95 % within ${ms(it.p95_ms)}` : "")),
   ];

@@ -269,3 +269,6 @@ impl fmt::Display for WriteError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub mod key {
     pub const UPSTREAM_TIME: &str = "hopspan.upstream_time_ns";
     /// The cluster that the request went to.
     pub const CLUSTER: &str = "hopspan.upstream.cluster";
+    /// From the request's headers to its end, in nanoseconds; absent where headers were all.
+    pub const REQUEST_RECEIVE: &str = "hopspan.request_receive_ns";
     /// Part of the proxy time: the wait for a connection to the upstream, in nanoseconds.
     pub const POOL_WAIT: &str = "hopspan.pool_wait_ns";
     /// The path without what differs from request to request.

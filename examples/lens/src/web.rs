@@ -35,3 +35,6 @@ pub fn router(archive: Archive, is_local: bool) -> Router {
     let all = all.layer(middleware::map_response(guard::protect));
     if is_local { all.layer(middleware::from_fn(guard::local_names_only)) } else { all }
 }
+
+#[cfg(test)]
+mod tests;

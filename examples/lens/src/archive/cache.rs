@@ -48,13 +48,15 @@ pub(super) struct Cache {
     series: HashMap<Key, i64>,
     layouts: HashMap<Vec<u8>, i64>,
     pub(super) totals: HashMap<Vec<u8>, Total>,
+    /// Since when we listen, in nanoseconds since 1970.
+    pub(super) listening: u64,
     /// When a worker of a resource was last heard.
     pub(super) workers: HashMap<(i64, i64), i64>,
 }
 
 impl Cache {
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut cache = Self::default();
+    pub(super) fn load(connection: &Connection, listening: u64) -> rusqlite::Result<Self> {
+        let mut cache = Self { listening, ..Self::default() };
         let mut rows = connection.prepare("SELECT text, id, is_gateway FROM name")?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {

@@ -151,7 +151,7 @@ pub(super) fn take(
         } else {
             let key = counter_key(resource, *worker, identity);
             let is_known = cache.workers.contains_key(&(resource, *worker));
-            let new = total.since(cache.totals.get(&key), is_known);
+            let new = total.since(cache.totals.get(&key), is_known, cache.listening);
             heard.push((resource, *worker));
             remember(connection, cache, key, total, now)?;
             new

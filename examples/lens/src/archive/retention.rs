@@ -41,10 +41,12 @@ impl Limits {
     /// The least that can be worked with.
     pub const LEAST_BYTES: u64 = 8 << 20;
 
-    /// What the log may take.
+    /// What the log may take. A transaction writes each page once, so in a small file at most as
+    /// much as that has: two fifths of all are for the file, as many for a transaction, and the rest
+    /// for what the log has already.
     const fn log_bytes(self) -> u64 {
-        let half = self.bytes / 2;
-        if half < MOST_LOG_BYTES { half } else { MOST_LOG_BYTES }
+        let share = self.bytes / 5 * 3;
+        if share < MOST_LOG_BYTES { share } else { MOST_LOG_BYTES }
     }
 
     /// The file's largest number of pages.
@@ -61,13 +63,18 @@ pub(super) fn bind(connection: &Connection, limits: Limits) -> rusqlite::Result<
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
-/// Before a transaction: keeps the log within a half of its share, the other one being for
-/// what comes now.
-pub(super) fn shorten_log(connection: &Connection, path: &Path, limits: Limits) {
-    if log_bytes(path) > limits.log_bytes() / 2 {
-        // A reader may be in the way; then it is tried again before the next transaction.
-        let _ = connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+/// Before a transaction: keeps the log within a quarter of its share, the rest being for what
+/// comes now.
+pub(super) fn shorten_log(
+    connection: &Connection,
+    path: &Path,
+    limits: Limits,
+) -> rusqlite::Result<()> {
+    if log_bytes(path) > limits.log_bytes() / 4 {
+        // A reader may be in the way: that is no error, and it is tried again the next time.
+        connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
     }
+    Ok(())
 }
 
 /// Within a transaction that adds so many spans: removes what is too old, and as much as is
@@ -125,7 +132,7 @@ pub(super) fn tidy(
     }
     let before = now - COUNTER_AGE;
     if connection.execute("DELETE FROM counter WHERE heard < ?1", [before])? > 0 {
-        *cache = Cache::load(connection)?;
+        *cache = Cache::load(connection, cache.listening)?;
     }
     // Whatever came later than the oldest span may be referred to by a span.
     let sql = "SELECT arrived FROM span ORDER BY id LIMIT 1";

@@ -67,7 +67,9 @@ impl Writer {
         connection.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut connection)?;
         retention::bind(&connection, limits)?;
-        let cache = Cache::load(&connection)?;
+        // Who began within the last minute, too, has nothing old to tell.
+        let listening = now_seconds().saturating_sub(60).max(0).unsigned_abs();
+        let cache = Cache::load(&connection, listening.saturating_mul(1_000_000_000))?;
         Ok(Self {
             path: path.to_owned(),
             limits,
@@ -134,11 +136,11 @@ impl Writer {
     }
 
     fn store(&mut self, jobs: &[Job], spans: usize) -> rusqlite::Result<()> {
-        retention::shorten_log(&self.connection, &self.path, self.limits);
+        retention::shorten_log(&self.connection, &self.path, self.limits)?;
         // Ids that a transaction made are gone with it, and so is what else was noted of it.
         let stored = self.transact(jobs, spans);
         if stored.is_err() {
-            self.cache = Cache::load(&self.connection)?;
+            self.cache = Cache::load(&self.connection, self.cache.listening)?;
         }
         stored
     }

@@ -33,20 +33,17 @@ pub struct New {
     pub buckets: Vec<u64>,
 }
 
-/// A sender whose counting began so long before its first report that this report cannot be
-/// taken for the last minute's.
-pub const LONG_AGO_NANOS: u64 = 60_000_000_000;
-
 impl Total {
     /// What came since `before`, the last report of the same series.
     ///
     /// `is_known` says whether the sender reported anything earlier: a series that it did not
-    /// have then began since. Of a sender that is new and old at once, for example after this
-    /// program began anew, the first report says nothing of now: it is where counting starts.
+    /// have then began since. So did all of a sender that began after we listened (in nanoseconds
+    /// since 1970). What one that is older says first tells nothing of now: it is where
+    /// counting starts.
     ///
     /// `None` if there is nothing to add: also for a report that comes twice or too late.
     #[must_use]
-    pub fn since(&self, before: Option<&Self>, is_known: bool) -> Option<New> {
+    pub fn since(&self, before: Option<&Self>, is_known: bool, listening: u64) -> Option<New> {
         let zero = Self::default();
         let before = match before {
             Some(before) if before.start == self.start && before.time >= self.time => return None,
@@ -54,8 +51,7 @@ impl Total {
             Some(before) if before.start == self.start && !self.fell(before) => before,
             // From zero again.
             Some(_) => &zero,
-            None if is_known => &zero,
-            None if self.time.saturating_sub(self.start) <= LONG_AGO_NANOS => &zero,
+            None if is_known || self.start >= listening => &zero,
             None => return None,
         };
         let earlier = before.buckets.iter().copied().chain(std::iter::repeat(0));
@@ -104,10 +100,17 @@ mod tests {
                 Some(2),
             ),
             ("a new sender", None, total(100, 110, 5), false, Some(5)),
-            ("a sender that ran long before us", None, total(100, 1_000, 5), false, None),
+            (
+                "a new sender that had nothing to say for long",
+                None,
+                total(100, 1_000, 5),
+                false,
+                Some(5),
+            ),
+            ("a sender that is older than us", None, total(10, 1_000, 5), false, None),
             ("a new series of a known one", None, total(100, 1_000, 5), true, Some(5)),
         ] {
-            let got = now.since(before.as_ref(), is_known).map(|new| new.count);
+            let got = now.since(before.as_ref(), is_known, 50 * SECOND).map(|new| new.count);
             assert_eq!(got, want, "{why}");
         }
     }
@@ -115,13 +118,13 @@ mod tests {
     #[test]
     fn other_buckets_are_a_new_beginning() {
         let before = Total { buckets: vec![5], ..total(1, 10, 5) };
-        let new = total(1, 20, 8).since(Some(&before), true).unwrap();
+        let new = total(1, 20, 8).since(Some(&before), true, 0).unwrap();
         assert_eq!((new.count, new.buckets), (8, vec![8, 0]));
     }
 
     #[test]
     fn buckets_and_sums_are_new_too() {
-        let new = total(1, 20, 8).since(Some(&total(1, 10, 5)), true).unwrap();
+        let new = total(1, 20, 8).since(Some(&total(1, 10, 5)), true, 0).unwrap();
         assert_eq!(new, New { count: 3, sum: 3.0, buckets: vec![3, 0] });
     }
 }

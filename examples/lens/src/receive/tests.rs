@@ -294,6 +294,8 @@ async fn zipkins_spans_become_those_of_otlp() {
 
 /// One report of a worker: so many requests in all since its beginning.
 fn report(name: &str, count: u64, time: u64) -> Vec<u8> {
+    // Far ahead: it began after the receiver did.
+    let nanos = |second: u64| ((4_000_000_000 + second) * 1_000_000_000).to_string();
     let request = json!({ "resourceMetrics": [{
         "resource": { "attributes": [
             { "key": "service.name", "value": { "stringValue": "shop" } },
@@ -306,7 +308,7 @@ fn report(name: &str, count: u64, time: u64) -> Vec<u8> {
                     { "key": "hopspan.route", "value": { "stringValue": "/a" } },
                     { "key": "hopspan.worker", "value": { "intValue": "1" } },
                 ],
-                "startTimeUnixNano": "1000000000", "timeUnixNano": (time * 1_000_000_000).to_string(),
+                "startTimeUnixNano": nanos(1), "timeUnixNano": nanos(time),
                 "count": count.to_string(), "sum": 0.5,
                 "bucketCounts": [count.to_string(), "0"], "explicitBounds": [1.0],
             }],

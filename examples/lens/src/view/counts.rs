@@ -104,6 +104,8 @@ struct Golden {
 pub struct Figures {
     /// Requests.
     pub requests: u64,
+    /// Those that failed.
+    pub failures: u64,
     /// Requests a second.
     pub rate: f64,
     /// Share of them that did not fail; none without requests.
@@ -223,6 +225,7 @@ impl Golden {
         let step = |time| steps.get(&time).copied().unwrap_or_default();
         Figures {
             requests: *requests,
+            failures: *failures,
             rate: *requests as f64 / seconds,
             success: (*requests > 0)
                 .then(|| 1.0 - (*failures).min(*requests) as f64 / *requests as f64),

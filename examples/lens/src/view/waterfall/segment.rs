@@ -3,8 +3,8 @@
 //! A proxy says how long it held the request and how long the upstream took, which ends with the span.
 //! What is left is the client's: it was slow to send a body that the proxy buffers. So there are up
 //! to three parts, in this order: the client, the proxy, the upstream. See `docs/spans.md`.
-//! hopspan takes nothing off for a client that is less than a millisecond slow: less than that is
-//! what lies between the response's last byte and the end of the span.
+//! Where there was no such body, what is left lies between the response's last byte and the end of
+//! the span.
 
 use serde::Serialize;
 
@@ -43,8 +43,8 @@ pub(super) struct Parts {
     pub(super) upstream: u64,
 }
 
-/// The shortest wait for a client that is taken off the proxy's time.
-const SHORTEST_WAIT_NANOS: u64 = 1_000_000;
+/// The shortest wait for a client that hopspan takes off the proxy's time.
+const SHORTEST_WAIT_NANOS: i64 = 1_000_000;
 
 impl Parts {
     /// `None` where the proxy's time is not known.
@@ -55,9 +55,11 @@ impl Parts {
         let upstream = span.upstream_time().map_or(0, nanos);
         let upstream = end.saturating_sub(upstream).max(start);
         let begin = upstream.saturating_sub(proxy).max(start);
-        Some(match begin - start < SHORTEST_WAIT_NANOS {
-            true => Self { proxy: start, upstream: start.saturating_add(proxy).min(end) },
-            false => Self { proxy: begin, upstream },
+        let received = span.integer(key::REQUEST_RECEIVE).unwrap_or(0);
+        let may_wait = received >= SHORTEST_WAIT_NANOS && !span.proxy_time_is_upper_bound();
+        Some(match may_wait {
+            true => Self { proxy: begin, upstream },
+            false => Self { proxy: start, upstream: start.saturating_add(proxy).min(end) },
         })
     }
 }

@@ -39,9 +39,10 @@ fn a_proxys_time_is_drawn_apart_from_the_upstreams() {
     check_parts("a request", held(span(), 5, 15), &["proxy 0+5", "upstream 5+15"]);
     check_parts(
         "a client that was slow to send",
-        held(span(), 5, 10),
+        with(held(span(), 5, 10), &[(key::REQUEST_RECEIVE, Value::IntValue(5_000_000))]),
         &["client 0+5", "proxy 5+5", "upstream 10+10"],
     );
+    check_parts("ended late", held(span(), 5, 10), &["proxy 0+5", "upstream 5+15"]);
     check_parts(
         "answered by the proxy",
         with(span(), &[(key::PROXY_TIME, Value::IntValue(20_000_000))]),
