@@ -159,6 +159,17 @@ async fn a_person_sees_what_was_sent() {
         )
         .await;
 
+    // The playground: the filter's own answer, to a configuration that is right and one that is not.
+    browser.press("4", "4").await;
+    browser.until("location.pathname === '/playground'").await;
+    browser.ready().await;
+    let text = browser.text().await;
+    assert!(text.contains("traceparent") && text.contains("sampled="), "{text}");
+    browser.screenshot(&shots.join("playground.png")).await;
+    let break_it = "(() => { const it = document.querySelector('[name=config]'); it.value = '{\"sampling\":{\"ratio\":50}}'; it.dispatchEvent(new InputEvent('input')); })()";
+    browser.value(break_it).await;
+    browser.until("document.querySelector('.answer').innerText.includes('sampling.ratio')").await;
+
     // It follows what comes in by itself.
     browser.open(&format!("{page}/traces")).await;
     let first = "document.querySelector('.traces a').dataset.key";
@@ -166,9 +177,13 @@ async fn a_person_sees_what_was_sent() {
     browser.until(&format!("{first} !== {newest}")).await;
 
     // Dark, and on a phone: nothing is wider than the window.
-    for (name, path) in
-        [("topology", "/"), ("services", "/services"), ("traces", "/traces"), ("trace", "")]
-    {
+    for (name, path) in [
+        ("topology", "/"),
+        ("services", "/services"),
+        ("traces", "/traces"),
+        ("playground", "/playground"),
+        ("trace", ""),
+    ] {
         let url = if path.is_empty() {
             address.as_str().unwrap().to_owned()
         } else {

@@ -364,3 +364,78 @@ async fn a_sender_that_comes_too_fast_is_told_to_wait() {
     let answer = receiver.send("/v1/traces", &[PROTOBUF], protobuf(&spans(&[GOOD]))).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
+
+mod any_bytes {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A valid request with some bytes changed, cut or repeated: most of it still is a message.
+    fn bent(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+        (changes, any::<prop::sample::Index>(), any::<bool>()).prop_map(
+            move |(changes, end, cut)| {
+                let mut bytes = good.clone();
+                for (at, byte) in changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                if cut {
+                    bytes.truncate(end.index(bytes.len()));
+                }
+                bytes
+            },
+        )
+    }
+
+    fn zipkin() -> Vec<u8> {
+        json!([{
+            "traceId": "463ac35c9f6413ad", "id": "d2f9288a2904503d", "kind": "SERVER",
+            "timestamp": 1, "duration": 2, "tags": { "error": "" },
+        }])
+        .to_string()
+        .into_bytes()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// Nothing that comes in ends the receiver: it is stored or refused, and can be shown.
+        #[test]
+        fn are_stored_or_refused(
+            (path, kind, body) in prop_oneof![
+                bent(protobuf(&spans(&[GOOD]))).prop_map(|it| ("/v1/traces", PROTOBUF, it)),
+                bent(spans(&[GOOD]).to_string().into()).prop_map(|it| ("/v1/traces", JSON, it)),
+                bent(report("http.server.request.duration", 3, 5))
+                    .prop_map(|it| ("/v1/metrics", PROTOBUF, it)),
+                bent(zipkin()).prop_map(|it| ("/api/v2/spans", JSON, it)),
+            ],
+        ) {
+            thread_local! {
+                static RUN: (tokio::runtime::Runtime, Receiver) =
+                    (tokio::runtime::Runtime::new().unwrap(), Receiver::new());
+            }
+            RUN.with(|(runtime, receiver)| {
+                let answer = runtime.block_on(receiver.send(path, &[kind], body));
+                let status = answer.status.as_u16();
+                assert!([200, 202, 400].contains(&status), "{status}: {:?}", answer.body);
+                receiver.archive.read(|connection| {
+                    use crate::view::{counts, edges, search, stored, topology, services, waterfall};
+                    let window = counts::Window::last(300, crate::archive::now_seconds());
+                    let counts = counts::Counts::load(connection, window)?;
+                    let edges = edges::edges(connection, &counts)?;
+                    let services = services::services(&counts, &HashMap::new());
+                    assert!(topology::topology(services, edges).width.is_finite());
+                    let search = search::Search { to: i64::MAX, limit: 200, ..Default::default() };
+                    for trace in search.run(connection)?.traces {
+                        let id = crate::span::TraceId::from_hex(&trace.trace_id).unwrap();
+                        let spans = stored::spans(connection, id)?;
+                        assert!(waterfall::waterfall(&spans).is_some());
+                        assert!(stored::otlp_json(&spans).contains("resourceSpans"));
+                    }
+                    Ok(())
+                }).unwrap();
+            });
+        }
+    }
+}

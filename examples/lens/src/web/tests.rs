@@ -126,6 +126,26 @@ async fn every_question_of_the_api_has_an_answer() {
 }
 
 #[tokio::test]
+async fn the_playground_asks_the_filter_itself() {
+    let lens = Lens::new().await;
+    let question = json!({ "headers": "b3: 1", "direction": "inbound" }).to_string();
+    let request = Request::post("/api/play")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Body::from(question))
+        .unwrap();
+    let response = lens.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert!(answer["line"].as_str().unwrap().contains("in="), "{answer}");
+    // The schema is the one that is published.
+    let committed = include_str!("../../../../filter/schema.json");
+    let committed: Value = serde_json::from_str(committed).unwrap();
+    assert_eq!(lens.ask("/schema").await, (200, committed));
+}
+
+#[tokio::test]
 async fn questions_that_make_no_sense_are_answered_with_a_reason() {
     let lens = Lens::new().await;
     for (path, status, reason) in [
