@@ -24,6 +24,8 @@ source "$root/scripts/prometheus.sh"
 source "$root/scripts/fuzz.sh"
 # shellcheck source=scripts/collectors.sh
 source "$root/scripts/collectors.sh"
+# shellcheck source=scripts/lens.sh
+source "$root/scripts/lens.sh"
 # shellcheck source=scripts/soak.sh
 source "$root/scripts/soak.sh"
 # shellcheck source=scripts/bench.sh
@@ -39,7 +41,7 @@ hopspan: distributed tracing for Envoy-compatible proxies
 
 usage: ./build.sh WORD
 
-  demo             start a small mesh of real Envoys and show its traces; Ctrl-C ends it
+  demo             start a small mesh of real Envoys and a page that shows it; Ctrl-C ends it
                    (demo --check: some seconds without a terminal; demo --help: its options)
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
@@ -75,7 +77,7 @@ usage: ./build.sh WORD
 
 what `test` is made of, in this order:
   fmt  lint  shell  docs  deny  unit  browser  wasm  host  envoy  rules
-  test-collectors  schema  demo --check  fuzz (short)
+  test-collectors  schema  demo --check  page  fuzz (short)
 
 slow ones, not in `test`:
   soak [SECONDS]   traffic through a real Envoy while the collector fails at random, 600 seconds
@@ -86,6 +88,7 @@ environment:
   HOPSPAN_VERBOSE=1         show what each step prints (it is in target/log/ in any case)
   HOPSPAN_ENVOY=PATH        the Envoy to test with; else `envoy` on PATH, else the pinned one
   HOPSPAN_COLLECTOR=PATH    the Collector to test with, else one is built
+  HOPSPAN_CHROMIUM=PATH     the browser to look at the page with, else the one on PATH, or Debian's
   HOPSPAN_ZIPKIN=PATH       the jar of the Zipkin server to test with, else one is fetched
   HOPSPAN_WASM_TOOLCHAIN=debian
                             build the module with Debian's compiler and a standard library of
@@ -105,9 +108,11 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | stat | routes | edges | top | fuzz | soak | bench | test-versions) "word_${word//-/_}" "$@" ;;
+        demo | check | explain | stat | routes | edges | top | fuzz | soak | bench | test-versions)
+            "word_${word//-/_}" "$@"
+            ;;
         test | wasm | release | doctor | test-collectors | collector | clean | reproducible | \
-            fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema)
+            fmt | lint | shell | docs | deny | unit | browser | host | envoy | rules | schema | page)
             (($# == 0)) || usage "$word takes no arguments, not \"$1\""
             "word_${word//-/_}"
             ;;

@@ -21,9 +21,10 @@ word_test() {
     test_in_collectors_if_any
     word_schema
     demo_check
+    page_if_any
     fuzz_shortly
     printf '\neverything passed in %s' "$(since "$began")"
-    summary unit host host-docs envoy rules-envoy test-collectors
+    summary unit host host-docs envoy rules-envoy test-collectors page
 }
 
 word_fmt() {

@@ -1,5 +1,6 @@
 //! Holds the traces that arrived against those that the requests must have left behind.
 
+mod page;
 mod tree;
 pub(crate) mod run;
 

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use hopspan_lens::receive;
+use hopspan_lens::archive::{self, Archive};
 use hopspan_lens::store::{Limits, SharedStore};
 use tokio::task::JoinSet;
 
@@ -158,9 +158,13 @@ impl Mesh<'_> {
     async fn run(self, mut reserved: Reserved, signals: &mut Signals) -> Result<(), Failure> {
         let ports = reserved.ports;
         let store = SharedStore::new(Limits::default());
-        let mut servers = serve(&mut reserved, &store)?;
+        // What the page shows is on disk, and goes with this directory.
+        let directory = tempfile::tempdir()?;
+        let archive =
+            Archive::open(directory.path(), archive::Limits::default()).map_err(because)?;
+        let mut servers = serve(&mut reserved, &store, archive)?;
         if !self.options.check {
-            step("collector", format_args!("http://127.0.0.1:{}/v1/traces", ports.collector()))?;
+            step("page", format_args!("http://127.0.0.1:{}/", ports.collector()))?;
             step("services", Service::ALL.map(Service::name).join(", "))?;
         }
         step("sampling", self.sampling)?;
@@ -230,10 +234,14 @@ impl Mesh<'_> {
 }
 
 /// Starts what runs in this process: the services and the collector.
-fn serve(reserved: &mut Reserved, store: &SharedStore) -> io::Result<JoinSet<io::Result<()>>> {
+fn serve(
+    reserved: &mut Reserved,
+    store: &SharedStore,
+    archive: Archive,
+) -> io::Result<JoinSet<io::Result<()>>> {
     let ports = reserved.ports;
     let mut servers = JoinSet::new();
-    let collector = receive::router(store.clone(), receive::BODY_LIMIT);
+    let collector = hopspan_lens::router(store.clone(), archive, true);
     servers.spawn(axum::serve(reserved.take(ports.collector())?, collector).into_future());
     for service in Service::ALL {
         let router = service::router(service, ports);

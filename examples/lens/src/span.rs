@@ -20,6 +20,26 @@ pub mod key {
     pub const UPSTREAM_TIME: &str = "hopspan.upstream_time_ns";
     /// The cluster that the request went to.
     pub const CLUSTER: &str = "hopspan.upstream.cluster";
+    /// From the request's headers to its end, in nanoseconds; absent where headers were all.
+    pub const REQUEST_RECEIVE: &str = "hopspan.request_receive_ns";
+    /// Part of the proxy time: the wait for a connection to the upstream, in nanoseconds.
+    pub const POOL_WAIT: &str = "hopspan.pool_wait_ns";
+    /// The path without what differs from request to request.
+    pub const ROUTE: &str = "hopspan.route";
+    /// The route by its template.
+    pub const HTTP_ROUTE: &str = "http.route";
+    /// The path's template, as a client knows it.
+    pub const URL_TEMPLATE: &str = "url.template";
+    /// `package.Service/Method` of a call.
+    pub const RPC_METHOD: &str = "rpc.method";
+    /// How often a request had been sent before this try.
+    pub const RESEND_COUNT: &str = "http.request.resend_count";
+    /// The logical name of the service at the other end.
+    pub const PEER_NAME: &str = "service.peer.name";
+    /// The host that was asked for.
+    pub const SERVER_ADDRESS: &str = "server.address";
+    /// Why an operation failed; absent if it did not.
+    pub const ERROR_TYPE: &str = "error.type";
     /// Number of tries, where there was more than one.
     pub const ATTEMPTS: &str = "hopspan.attempts";
     /// Why the proxy answered itself or the response broke off.
@@ -78,6 +98,22 @@ pub struct Span {
 // === impl TraceId, SpanId ===
 
 impl TraceId {
+    /// Reads 32 hexadecimal digits; `None` for anything else or all zero.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Self::from_slice(&number.to_be_bytes())
+    }
+
+    /// The bytes, as they are in OTLP.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// Reads the 16 bytes of OTLP; `None` for another length or all zero.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
@@ -86,6 +122,12 @@ impl TraceId {
 }
 
 impl SpanId {
+    /// The bytes, as they are in OTLP.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+
     /// Reads the 8 bytes of OTLP; `None` for another length or all zero.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
@@ -194,11 +236,35 @@ impl Span {
         self.text(key::PATH).or_else(of_client)
     }
 
+    /// What requests of this kind have in common: `GET /products/{number}`, or a call's method.
+    ///
+    /// The span's name where no attribute tells: it is meant to take few values, too.
+    #[must_use]
+    pub fn route(&self) -> String {
+        if let Some(method) = self.text(key::RPC_METHOD) {
+            return method.to_owned();
+        }
+        let route = [key::ROUTE, key::HTTP_ROUTE, key::URL_TEMPLATE].into_iter();
+        match (self.text(key::METHOD), route.filter_map(|key| self.text(key)).next()) {
+            (Some(method), Some(route)) => format!("{method} {route}"),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Status of the answer: a call's by name, else HTTP's as digits; empty if there was none.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let code = || self.integer(key::STATUS_CODE).map(|code| code.to_string());
+        self.text(key::RPC_STATUS).map(str::to_owned).or_else(code).unwrap_or_default()
+    }
+
     fn nanos(&self, key: &str) -> Option<Duration> {
         self.integer(key)?.try_into().ok().map(Duration::from_nanos)
     }
 
-    fn value(&self, key: &str) -> Option<&Value> {
+    /// An attribute of any type.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&Value> {
         value(&self.attributes, key)
     }
 }

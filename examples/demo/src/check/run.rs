@@ -6,7 +6,7 @@ use std::time::Duration;
 use hopspan_lens::render::{self, Medium};
 use hopspan_lens::store::SharedStore;
 
-use super::{Verdict, judge};
+use super::{Verdict, judge, page};
 use crate::calls::{self, Calls};
 use crate::envoy;
 use crate::load::Load;
@@ -66,6 +66,11 @@ pub(crate) async fn run(
         let (counted, want) = (list(&counted), list(&want));
         return Err(because(format!("check failed: {counted}; it must be: {want}")));
     }
+    let ids: Vec<_> =
+        store.with(|store| store.traces().map(|it| (it.id, it.spans.len())).collect());
+    let shown = page::shown_in_time(ports.collector(), &sent, &ids, LAST_SPANS).await;
+    let shown = shown.map_err(|problem| because(format!("check failed: the page: {problem}")))?;
+    step("page", shown)?;
     for calls in counted.iter().filter(|it| it.bare > 0) {
         step("broken", format_args!("{calls}, as it is meant to"))?;
     }

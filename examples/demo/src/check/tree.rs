@@ -53,7 +53,7 @@ fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
     };
 
     let code = span.integer(key::STATUS_CODE).unwrap_or(0);
-    if code != want.code.into() {
+    if code != i64::from(want.code) {
         wrong("status code", &code, &want.code);
     }
     if span.failed != want.fails() {
@@ -68,7 +68,7 @@ fn compare(want: &Hop, span: &Span, trace: &Trace, problems: &mut Vec<String>) {
         wrong(key::SAMPLING_REASON, &reason, &want.reason.unwrap_or("none"));
     }
     let tries = span.integer(key::ATTEMPTS).unwrap_or(1);
-    if tries != want.tries.into() {
+    if tries != i64::from(want.tries) {
         wrong(key::ATTEMPTS, &tries, &want.tries);
     }
     if span.proxy_time_is_upper_bound() != (want.tries > 1) {
