@@ -16,6 +16,10 @@ use crate::metrics::latency::Bounds;
 const MOST_NAMES: usize = 100_000;
 /// Series beyond so many have the route `_other`.
 const MOST_SERIES: usize = 20_000;
+/// Counters beyond so many are not followed: each one is kept in memory.
+pub(super) const MOST_COUNTERS: usize = 50_000;
+/// Resources that are known in memory; the others are found in their table.
+const MOST_RESOURCES: usize = 10_000;
 const OTHER: &str = "_other";
 /// How far the time at which a resource was last used may be off, in seconds.
 pub(super) const USED_WITHIN: i64 = 60;
@@ -140,9 +144,13 @@ impl Cache {
             }
             return Ok(*id);
         }
-        let sql = "INSERT INTO resource (body, used) VALUES (?1, ?2)";
-        connection.prepare_cached(sql)?.execute(params![**body, now])?;
-        let id = connection.last_insert_rowid();
+        if self.resources.len() >= MOST_RESOURCES {
+            self.resources.clear();
+        }
+        let sql = "INSERT INTO resource (body, used) VALUES (?1, ?2)
+                   ON CONFLICT (body) DO UPDATE SET used = ?2 RETURNING id";
+        let mut statement = connection.prepare_cached(sql)?;
+        let id = statement.query_row(params![**body, now], |row| row.get(0))?;
         self.resources.insert(Arc::clone(body), (id, now));
         Ok(id)
     }

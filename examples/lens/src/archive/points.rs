@@ -6,7 +6,7 @@ use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cache::{Cache, Key, METRICS, counter_key};
+use super::cache::{Cache, Key, METRICS, MOST_COUNTERS, counter_key};
 use super::{Level, Open, now_seconds};
 use crate::metrics::counter::{New, Total};
 use crate::metrics::latency::Bounds;
@@ -14,6 +14,9 @@ use crate::metrics::{Kind, Measure, Sample, Subject};
 
 /// Lengths of a step in seconds, and for how many seconds points of that length are kept.
 pub const STEPS: [(i64, i64); 3] = [(10, 3_600), (60, 6 * 3_600), (600, i64::MAX)];
+
+/// How far a sender's clock may be ahead, in seconds.
+const FUTURE: i64 = 60;
 
 /// What is new in a series.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +66,8 @@ impl Deltas {
         for (step, kept) in STEPS {
             let mut sums: HashMap<(i64, i64, i64), Delta> = HashMap::new();
             for ((time, series, _), (bounds, delta)) in &self.all {
-                if time.saturating_add(kept) < now {
+                // Nor what a clock that is wrong puts into the future.
+                if time.saturating_add(kept) < now || *time > now + FUTURE {
                     continue;
                 }
                 let layout = match bounds {
@@ -150,6 +154,9 @@ pub(super) fn take(
             Some(New { count: total.count, sum: total.sum, buckets: total.buckets.clone() })
         } else {
             let key = counter_key(resource, *worker, identity);
+            if cache.totals.len() >= MOST_COUNTERS && !cache.totals.contains_key(&key) {
+                continue;
+            }
             let is_known = cache.workers.contains_key(&(resource, *worker));
             let new = total.since(cache.totals.get(&key), is_known, cache.listening);
             heard.push((resource, *worker));

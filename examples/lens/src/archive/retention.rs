@@ -30,6 +30,9 @@ const LEAST_SPANS: usize = 1_000;
 /// How long a counter is remembered that nobody reports any more, in seconds.
 const COUNTER_AGE: i64 = 24 * 3_600;
 
+/// A resource whose sender reported within so many seconds stays, even without spans.
+const REPORT_AGE: i64 = 600;
+
 impl Default for Limits {
     /// A day, and two gigabytes.
     fn default() -> Self {
@@ -137,8 +140,8 @@ pub(super) fn tidy(
     // Whatever came later than the oldest span may be referred to by a span.
     let sql = "SELECT arrived FROM span ORDER BY id LIMIT 1";
     let oldest: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    // Counters refer to resources, too, by their senders.
-    let before = oldest.unwrap_or(now).min(before) - USED_WITHIN;
+    // Who sends counts alone may do so rarely.
+    let before = oldest.unwrap_or(now).min(now - REPORT_AGE) - USED_WITHIN;
     connection.execute("DELETE FROM resource WHERE used < ?1", [before])?;
     cache.forget_resources(before);
     Ok(())
