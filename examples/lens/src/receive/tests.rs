@@ -344,6 +344,11 @@ async fn metrics_that_mean_nothing_here_are_refused_by_name() {
     let partial = answer.partial_success.unwrap();
     assert_eq!(partial.rejected_data_points, 1);
     assert_eq!(partial.error_message, "jvm.gc.duration: it is not among the metrics that are kept");
+    for told in ["hopspan.proxy_time", "http.server.request.body.size"] {
+        let answer = receiver.send("/v1/metrics", &[PROTOBUF], report(told, 1, 2)).await;
+        let answer = ExportMetricsServiceResponse::decode(answer.body).unwrap();
+        assert_eq!(answer.partial_success, None, "hopspan tells {told} in vain");
+    }
     assert_eq!(receiver.rows("point"), 0);
 }
 
