@@ -2,6 +2,7 @@
 
 use hopspan_config::{Surroundings, read_strictly, schema};
 use jsonschema::Validator;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -290,8 +291,10 @@ fn every_example_is_a_good_configuration() {
         if ends("hopspan.json") {
             documents.push(serde_json::from_str(&text()).expect("JSON"));
         } else if ends(".yaml") || ends(".yml") {
-            let tree = serde_yaml_ng::from_str(&fill(text())).expect("YAML");
-            configurations(&tree, &mut documents);
+            for tree in serde_yaml_ng::Deserializer::from_str(&fill(text())) {
+                let tree = Value::deserialize(tree).unwrap_or_else(|it| panic!("{path:?}: {it}"));
+                configurations(&tree, &mut documents);
+            }
         }
         for document in documents {
             found += 1;
