@@ -70,8 +70,9 @@ pub(super) struct Status {
 pub(super) async fn status(State(archive): State<Archive>) -> Answer<Status> {
     let (first, last, oldest) = read(&archive, |connection| {
         // Spans have rising ids and go in the order in which they came: no need to count them.
-        let sql =
-            "SELECT min(id), max(id), (SELECT arrived FROM span ORDER BY id LIMIT 1) FROM span";
+        // One by one: SQLite looks both up only if each is asked for alone.
+        let sql = "SELECT (SELECT min(id) FROM span), (SELECT max(id) FROM span),
+                   (SELECT arrived FROM span ORDER BY id LIMIT 1)";
         connection.query_row(sql, [], |row| {
             Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?))
         })
