@@ -164,7 +164,10 @@ impl Mesh<'_> {
             Archive::open(directory.path(), archive::Limits::default()).map_err(because)?;
         let mut servers = serve(&mut reserved, &store, archive)?;
         if !self.options.check {
-            step("page", format_args!("http://127.0.0.1:{}/", ports.collector()))?;
+            let page = format!("http://127.0.0.1:{}", ports.collector());
+            step("page", format_args!("{page}/"))?;
+            step("figures", format_args!("./build.sh stat --lens {page}"))?;
+            step("", "or routes, edges, top")?;
             step("services", Service::ALL.map(Service::name).join(", "))?;
         }
         step("sampling", self.sampling)?;
