@@ -271,7 +271,11 @@ fn requests_are_counted_where_metrics_go_somewhere() {
     let otel = json!({"cluster": "otel"});
     let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
     for (document, want, warnings) in [
-        (json!({"collector": otel, "metrics": {"max_series": 30}}), None, vec![]),
+        (json!({"collector": otel, "metrics": {"max_series": 30}}), counting(10_000, 30), vec![]),
+        (json!({"collector": otel, "metrics": {"to": "auto"}}), counting(10_000, 500), vec![]),
+        (json!({"collector": otel, "metrics": {"to": []}}), None, vec![]),
+        (json!({"collector": {"cluster": "otel", "protocol": "http/json"}}), None, vec![]),
+        (json!({}), None, vec![]),
         (json!({"collector": otel, "metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![]),
         (
             json!({

@@ -16,7 +16,7 @@ fn document(direction: &str, more: &str) -> String {
             "collector":{{"cluster":"otel","authority":"otel.example:4318"}},
             "sampling":{{"ratio":1,"min_per_minute":9,"keep":{{"errors":true,"slower_than_ms":1}},
                          "force":{{"header":"x-force"}}}},
-            "response":{{"traceresponse":true}},"metrics":{{"announce_caller":"always"}}{more}}}"#
+            "response":{{"traceresponse":true}},"metrics":{{"to":[],"announce_caller":"always"}}{more}}}"#
     )
 }
 

@@ -139,10 +139,13 @@ impl Scripted {
     }
 }
 
+/// These tests are about traces: a document that says nothing of metrics has none.
 fn tracer(document: &str) -> Tracer {
     let around =
         Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &|_| None };
-    Tracer::new(config::read(document.as_bytes(), &around).unwrap())
+    let mut config = config::read(document.as_bytes(), &around).unwrap();
+    config.metrics = config.metrics.filter(|_| document.contains("metrics"));
+    Tracer::new(config)
 }
 
 fn inbound() -> Tracer {
