@@ -9,7 +9,8 @@ use crate::module::module;
 const WARM: usize = 20;
 
 /// An inbound listener.
-const INBOUND: &str = r#"{"direction":"inbound","collector":{"cluster":"otel"}}"#;
+const INBOUND: &str =
+    r#"{"direction":"inbound","collector":{"cluster":"otel"},"metrics":{"to":[]}}"#;
 
 /// The instructions of all callbacks of one request that its caller did not sample.
 fn unsampled(more: &[(&str, &str)]) -> u64 {
