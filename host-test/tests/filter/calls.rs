@@ -214,7 +214,8 @@ fn an_unsampled_request_reads_one_map_and_nothing_else() {
     }
     // Requests of outbound listeners without context are counted.
     for request in [&unsampled, &untraced] {
-        let never = r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"}}"#;
+        let never =
+            r#"{"sampling":{"ratio":0},"collector":{"cluster":"otel"},"metrics":{"to":[]}}"#;
         let auto = life(never, request, ok);
         let want = ["header_map_pairs request_headers", "property xds.listener_direction"];
         assert_eq!(bytes_asked(&auto), want, "an unset direction costs one call");
