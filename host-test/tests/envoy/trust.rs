@@ -52,6 +52,7 @@ async fn nothing_that_a_stranger_tries_has_an_effect() {
             let force = json!({ "header": "x-trace-me" });
             it.configure("sampling", json!({ "ratio": 0, "force": force }));
             it.configure("explain", json!({ "header": "x-why" }));
+            it.configure("metrics", json!({ "announce_caller": "never" }));
         },
     )
     .await;
