@@ -140,7 +140,8 @@ impl Received {
         let report =
             ExportMetricsServiceRequest::decode(body).map_err(|error| error.to_string())?;
         let scopes = report.resource_metrics.iter().flat_map(|it| &it.scope_metrics);
-        let counts = scopes.flat_map(|it| &it.metrics).flat_map(|it| match &it.data {
+        let metrics = scopes.flat_map(|it| &it.metrics).filter(|it| it.name == REQUESTS);
+        let counts = metrics.flat_map(|it| match &it.data {
             Some(Data::Histogram(histogram)) => histogram.data_points.as_slice(),
             _ => &[],
         });
@@ -202,6 +203,8 @@ const GRPC: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 /// Where its Zipkin tracer sends.
 pub(crate) const ZIPKIN: &str = "/api/v2/spans";
 
+/// What counts each request of the listeners here once.
+const REQUESTS: &str = "http.server.request.duration";
 /// Where hopspan sends metrics.
 const METRICS: &str = "/v1/metrics";
 
