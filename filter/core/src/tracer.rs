@@ -28,7 +28,7 @@ use crate::export::health::Notice;
 use crate::id::Generator;
 use crate::keep::{Kept, Traceresponse};
 use crate::matching::candidate::Candidate;
-use crate::origin::{self, Origin};
+use crate::origin::Origin;
 use crate::propagation::{self, Edit};
 use crate::request::fields::RequestFields;
 use crate::request::{Fact, Headers, RequestHead, Stream, integer};
@@ -200,8 +200,7 @@ impl Tracer {
         let carries = match is_sampled && !is_explained && request.known_direction().is_none() {
             true => origin.carries,
             false => {
-                let is_missing = origin::count_carried(origin.carries, request.direction(), stats);
-                metering.iter().filter(|_| is_missing).for_each(Metering::context_is_missing);
+                counting::count_carried(origin.carries, request.direction(), stats, metering);
                 None
             }
         };

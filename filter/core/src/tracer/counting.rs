@@ -6,6 +6,7 @@ use crate::export::report::Reporter;
 use crate::metrics::edges::Passed;
 use crate::metrics::open::Place as OpenPlace;
 use crate::metrics::{CallLabels, Counted, Example, Labels, Measured};
+use crate::origin;
 use crate::peer::Node;
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Stream};
@@ -106,12 +107,6 @@ impl Metering {
     pub(super) fn end(&self, place: OpenPlace) {
         if let Ok(mut reporter) = self.reporter.try_borrow_mut() {
             reporter.end(place);
-        }
-    }
-
-    pub(super) fn context_is_missing(&self) {
-        if let Ok(mut reporter) = self.reporter.try_borrow_mut() {
-            reporter.context_is_missing();
         }
     }
 
@@ -313,6 +308,22 @@ impl Ended<'_> {
             took: side.took,
         };
         reporter.record_edge(&passed, &mut || host.fact(tls).is_some())
+    }
+}
+
+/// Counts whether the service beside the proxy passes context on: in hopspan's own stats, and in
+/// metrics if there are any.
+pub(super) fn count_carried(
+    carries: Option<bool>,
+    direction: Direction,
+    stats: &mut Stats,
+    metering: &Option<Metering>,
+) {
+    if origin::count_carried(carries, direction, stats)
+        && let Some(it) = metering
+        && let Ok(mut reporter) = it.reporter.try_borrow_mut()
+    {
+        reporter.context_is_missing();
     }
 }
 

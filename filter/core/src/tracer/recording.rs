@@ -1,12 +1,11 @@
 //! A request at its end: what is written of it.
 
 use super::Tracer;
-use super::counting::Metering;
+use super::counting::count_carried;
 use crate::attempt::Tried;
 use crate::batch::Priority;
 use crate::config::Config;
 use crate::encode::otlp;
-use crate::origin;
 use crate::request::{Direction, Stream};
 use crate::semconv::{Kind, Outcome};
 use crate::shared::Shared;
@@ -33,8 +32,7 @@ impl Tracer {
             host.gather();
         }
         let direction = Direction::ask(&mut hop.recording.direction, host);
-        let is_missing = origin::count_carried(hop.recording.carries, direction, &mut self.stats);
-        self.metering.iter().filter(|_| is_missing).for_each(Metering::context_is_missing);
+        count_carried(hop.recording.carries, direction, &mut self.stats, &self.metering);
         let kinds = self.config.kinds_on(direction);
         let sought = std::mem::take(&mut hop.recording.route);
         let mut exchange = hop.exchange(kinds, detail, host);
