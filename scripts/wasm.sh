@@ -59,8 +59,10 @@ build_module() {
     wasm_cargo wasm32-wasip1 fetch
     wasm_cargo wasm32-wasip1 build --release --package hopspan
     local built=$target/wasm/wasm32-wasip1/release/hopspan.wasm
-    # A tenth smaller, at the same fuel. What the compiler may use, and no more.
-    wasm-opt -Oz --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
+    # A tenth smaller, at the same fuel. What the compiler may use, and no more. Nothing lives below
+    # address 1024: first there is the stack, which grows downwards.
+    wasm-opt --low-memory-unused --flatten --rereloop -Oz -Oz \
+        --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
         --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
         "$built" -o "$built.small"
     cmp -s -- "$built.small" "$module" && return

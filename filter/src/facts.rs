@@ -88,6 +88,10 @@ impl Stream for CurrentStream<'_> {
     fn leave(&mut self, name: &str, text: &[u8]) -> bool {
         host::set_property(name, text) == Status::OK
     }
+
+    fn record(&mut self, histogram: u32, value: u64) {
+        host::record_metric(histogram, value);
+    }
 }
 
 impl Shared for CurrentStream<'_> {

@@ -7,6 +7,7 @@
 //! Spec: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>
 #![expect(unsafe_code, reason = "the boundary to the host; each block says why it is sound")]
 
+use hopspan_core::metrics::host::Form;
 use hopspan_core::propagation::Edit;
 use hopspan_core::time::{Monotonic, Now, UnixNanos};
 use std::alloc::{Layout, alloc};
@@ -264,14 +265,17 @@ pub fn dequeue(token: u32) -> Result<Vec<u8>, Status> {
     item.ok_or(status)
 }
 
-/// A new id for a counter (0) or gauge (1), which all workers share by its name. Each
-/// call makes the host remember one more id: call once for each name.
-pub fn define_metric(is_gauge: bool, name: &str) -> Option<u32> {
+/// A new id for a metric, which all workers share by its name. Each call makes the host remember
+/// one more id: call once for each name.
+pub fn define_metric(form: Form, name: &str) -> Option<u32> {
+    let form = match form {
+        Form::Counter => 0,
+        Form::Gauge => 1,
+        Form::Histogram => 2,
+    };
     let mut id = 0;
     // SAFETY: the host reads the name and writes four bytes at `id`.
-    let status = unsafe {
-        abi::proxy_define_metric(i32::from(is_gauge), name.as_ptr(), name.len(), &raw mut id)
-    };
+    let status = unsafe { abi::proxy_define_metric(form, name.as_ptr(), name.len(), &raw mut id) };
     (status == 0).then_some(id)
 }
 
@@ -281,7 +285,7 @@ pub fn increment_metric(id: u32, by: i64) -> Status {
     Status(unsafe { abi::proxy_increment_metric(id, by) })
 }
 
-/// Sets a gauge.
+/// Sets a gauge, or records a value in a histogram.
 pub fn record_metric(id: u32, value: u64) -> Status {
     // SAFETY: no pointers.
     Status(unsafe { abi::proxy_record_metric(id, value) })

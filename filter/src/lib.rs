@@ -15,5 +15,6 @@ mod facts;
 mod expr;
 mod shared;
 mod say;
+mod stats;
 mod hand_over;
 mod root;

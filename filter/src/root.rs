@@ -4,6 +4,7 @@ use crate::expr::AtOnce;
 use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Map, Status};
 use crate::say;
+use crate::stats::ProxyStats;
 use crate::vm::worker_number;
 use hopspan_core::context::{SpanContext, TraceFlags};
 use hopspan_core::export::answer::Answer;
@@ -27,8 +28,8 @@ pub(crate) struct Root {
     pub(crate) lineage: Lineage,
     /// Whether it had a request: the main thread's root contexts never have.
     pub(crate) serves: bool,
-    /// Ids of the host's metrics, each at its stat's place; `None` where it has none.
-    metrics: [Option<u32>; Stat::ALL.len()],
+    /// Ids of hopspan's own stats, each at its place; `None` where the host has none.
+    own: [Option<u32>; Stat::ALL.len()],
     /// Callouts that the host has promised to answer.
     calls: Vec<(u32, CallId)>,
     /// The period that the host was told, in milliseconds.
@@ -51,14 +52,14 @@ impl Root {
     pub(crate) fn new(
         tracer: Tracer,
         lineage: Lineage,
-        metrics: [Option<u32>; Stat::ALL.len()],
+        own: [Option<u32>; Stat::ALL.len()],
     ) -> Self {
         Self {
             at_once: AtOnce::new(tracer.config().direction.is_none()),
             tracer,
             lineage,
             serves: false,
-            metrics,
+            own,
             calls: Vec::new(),
             period: 0,
             host_waits: false,
@@ -79,9 +80,10 @@ impl Root {
     }
 
     /// Tells the host how far the stats have moved: seldom, because each takes a call.
-    pub(crate) fn tell_stats(&mut self) {
-        let Self { tracer, metrics, .. } = self;
-        tracer.stats.drain(|stat, by| match metrics.get(stat as usize) {
+    pub(crate) fn tell_stats(&mut self, stats: &mut ProxyStats) {
+        self.tracer.tell_metrics(false, stats);
+        let Self { tracer, own, .. } = self;
+        tracer.stats.drain(|stat, by| match own.get(stat as usize) {
             Some(Some(id)) => host::increment_metric(*id, by) == Status::OK,
             _ => false,
         });
@@ -89,7 +91,7 @@ impl Root {
 
     /// Tells the host a level.
     pub(crate) fn set(&self, stat: Stat, value: usize) {
-        if let Some(id) = self.metrics.get(stat as usize).copied().flatten() {
+        if let Some(id) = self.own.get(stat as usize).copied().flatten() {
             host::record_metric(id, u64::try_from(value).unwrap_or(u64::MAX));
         }
     }
@@ -160,10 +162,10 @@ impl Root {
     /// sent, also what others have left, for it often arrives. But no answer will be heard, so
     /// nobody may say so, and all counts as lost. Returns whether there is none to wait for,
     /// should the VM live on after all.
-    pub(crate) fn drain_unheard(&mut self, ids: &mut Generator) -> bool {
+    pub(crate) fn drain_unheard(&mut self, ids: &mut Generator, stats: &mut ProxyStats) -> bool {
         self.take_over();
         let is_done = self.drain(ids);
-        self.leave(false);
+        self.leave(false, stats);
         is_done
     }
 
@@ -177,8 +179,9 @@ impl Root {
     }
 
     /// Leaves what there is, in flight included, to a successor, or counts it as lost.
-    pub(crate) fn leave(&mut self, is_followed: bool) {
+    pub(crate) fn leave(&mut self, is_followed: bool, stats: &mut ProxyStats) {
         let Self { tracer, lineage, .. } = self;
+        tracer.tell_metrics(true, stats);
         tracer.hand_over(|spans| is_followed && lineage.give(spans));
         if !is_followed && self.takes_over() {
             self.write_off();
@@ -214,14 +217,12 @@ impl Root {
     }
 
     /// Sends all that may be sent now.
+    #[inline(never)]
     fn send(&mut self, ids: &mut Generator) {
         let now = host::now();
-        let deflate = |plain: &[u8]| host::foreign("compress", plain);
         while let Some(call) = self.tracer.next_call(now.mono, deflate) {
-            let id = call.id;
-            if let Err(unsent) = dispatch(&call, &mut self.calls, ids) {
-                self.tracer.answered(id, &unsent, now, ids.bits());
-            }
+            let (id, unsent) = (call.id, dispatch(&call, &mut self.calls, ids));
+            self.unsent(id, unsent, now, ids);
         }
         self.report(now, ids);
         while let Some(notice) = self.tracer.notice() {
@@ -232,12 +233,17 @@ impl Root {
     /// Sends the report of metrics that is due.
     fn report(&mut self, now: Now, ids: &mut Generator) {
         self.tracer.number_metrics(worker_number);
-        let deflate = |plain: &[u8]| host::foreign("compress", plain);
         while let Some(call) = self.tracer.next_report(now, deflate) {
-            let id = call.id;
-            if let Err(unsent) = dispatch(&call, &mut self.calls, ids) {
-                self.tracer.answered(id, &unsent, now, ids.bits());
-            }
+            let (id, unsent) = (call.id, dispatch(&call, &mut self.calls, ids));
+            self.unsent(id, unsent, now, ids);
+        }
+    }
+
+    /// A request was handed to the host, or was not.
+    #[inline(never)]
+    fn unsent(&mut self, id: CallId, answer: Option<Answer<'_>>, now: Now, ids: &mut Generator) {
+        if let Some(answer) = answer {
+            self.tracer.answered(id, &answer, now, ids.bits());
         }
     }
 
@@ -250,12 +256,18 @@ impl Root {
     }
 }
 
+/// The host's way to compress.
+fn deflate(plain: &[u8]) -> Option<Vec<u8>> {
+    host::foreign("compress", plain)
+}
+
 /// Hands a request to the host, and notes it among `calls`; or says why it was not sent.
+#[inline(never)]
 fn dispatch(
     call: &Call<'_>,
     calls: &mut Vec<(u32, CallId)>,
     ids: &mut Generator,
-) -> Result<(), Answer<'static>> {
+) -> Option<Answer<'static>> {
     let context = SpanContext {
         trace_id: ids.trace_id(),
         span_id: ids.span_id(),
@@ -272,9 +284,9 @@ fn dispatch(
                 calls.retain(|_| !std::mem::take(&mut is_oldest));
             }
             calls.push((token, call.id));
-            Ok(())
+            None
         }
-        Err(Status::BAD_ARGUMENT) => Err(Answer::NoSuchCluster),
-        Err(_) => Err(Answer::Unsent),
+        Err(Status::BAD_ARGUMENT) => Some(Answer::NoSuchCluster),
+        Err(_) => Some(Answer::Unsent),
     }
 }

@@ -9,16 +9,16 @@ use crate::host::{self, Buffer, Level, Map, Status};
 use crate::root::Root;
 use crate::say;
 use crate::shared::SharedData;
+use crate::stats::ProxyStats;
 use hopspan_config::{self as config, Surroundings};
 use hopspan_core::attempt::{OpenTry, Requests, Tried};
 use hopspan_core::id::Generator;
 use hopspan_core::request::{Headers, RequestHead};
 use hopspan_core::shared::{ABSENT, Shared, Written};
 use hopspan_core::span::active::ActiveSpan;
-use hopspan_core::stats::{Stat, StatKind};
+use hopspan_core::stats::Stat;
 use hopspan_core::tracer::Tracer;
 use rustc_hash::FxHashMap;
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 /// One worker: its configurations, its streams, and what they share.
@@ -26,9 +26,7 @@ use std::cell::RefCell;
 pub struct Vm {
     clock: Clock,
     ids: Option<Generator>,
-    /// Ids of the host's metrics by name, `None` where it has none: each definition takes
-    /// memory of the host for good. Only configurations look there.
-    metrics: Vec<(Cow<'static, str>, Option<u32>)>,
+    stats: ProxyStats,
     /// A configuration that was not read yet is `None`.
     roots: FxHashMap<u32, Option<Root>>,
     streams: FxHashMap<u32, StreamState>,
@@ -126,13 +124,16 @@ impl Vm {
         };
         let effective = &config.effective;
         say::once(Level::Info, &format!("hopspan: configuration {effective}{nothing}"));
-        let metrics = Stat::ALL.map(|it| self.metric(it, config.resource.service_name()));
+        let own = Stat::ALL.map(|it| {
+            let name = it.name_for(config.resource.service_name());
+            self.stats.id(it.kind().form(), name)
+        });
         let (unknown_keys, delay) = (config.unknown_keys, config.batch.schedule_delay);
         let mut tracer = Tracer::new(config);
         for other in self.roots.values().flatten() {
             tracer.count_with(&other.tracer);
         }
-        let mut it = Root::new(tracer, Lineage::new(&document), metrics);
+        let mut it = Root::new(tracer, Lineage::new(&document), own);
         it.lineage.announce(it.takes_over());
         it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
@@ -303,17 +304,6 @@ impl Vm {
             root.call_answered(token, responded, size, ids);
         }
         self.sent(root);
-    }
-
-    /// The host's id of one of hopspan's own metrics.
-    fn metric(&mut self, stat: Stat, service: &str) -> Option<u32> {
-        let name = stat.name_for(service);
-        if let Some((_, id)) = self.metrics.iter().find(|(it, _)| *it == name) {
-            return *id;
-        }
-        let id = host::define_metric(stat.kind() != StatKind::Counter, &name);
-        self.metrics.push((name, id));
-        id
     }
 }
 

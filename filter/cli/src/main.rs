@@ -39,7 +39,8 @@ enum Word {
     Explain(Box<explain::Options>),
     /// Show services: success, requests a second, latencies, open requests
     ///
-    /// Figures are those of a Lens (docs/lens.md), which ./build.sh demo starts.
+    /// Figures are those of a Lens (docs/lens.md), which ./build.sh demo starts, or of one Envoy
+    /// (docs/metrics.md).
     #[command(after_help = FIGURES_EXAMPLES)]
     Stat(figures::Options),
     /// Show the routes of services
@@ -69,10 +70,11 @@ Examples:
   hopspan routes shop --seconds 3600
   hopspan edges --watch 5
   hopspan top --lens http://127.0.0.1:4318
+  hopspan stat --admin http://127.0.0.1:9901
   hopspan stat --json | jq '.[] | select(.success < 0.99) | .name'
 
 Exit status:
-  0  Lens answered
+  0  there was an answer
   2  it did not, or the command is not used as above";
 
 const CHECK_EXAMPLES: &str = "\

@@ -14,6 +14,7 @@ use hopspan_core::batch::Limits;
 use hopspan_core::config::Role;
 use hopspan_core::encode::{Compression, Protocol};
 use hopspan_core::export;
+use hopspan_core::metrics::histogram::Shape;
 use hopspan_core::propagation::{self, Announce, Format};
 use hopspan_core::request::Direction;
 use hopspan_core::semconv;
@@ -259,14 +260,20 @@ group! {
 group! {
     /// Counting requests, recorded or not.
     struct Metrics {
-        /// Where metrics go. otlp: to the collector, of collector.protocol http/protobuf. auto: there,
-        /// if there is such a collector; without an item nothing is counted.
+        /// Where metrics go. otlp: to the collector, unless collector.protocol is zipkin/json. host:
+        /// into the proxy's own stats. auto: otlp, if there is such a collector; without an item
+        /// nothing is counted.
         to: AutoOr<ListOf<Destination>> = None,
         /// How often metrics are sent, in milliseconds.
         interval_ms: Millis<10, 60_000> = Duration::from_secs(10),
         /// Most series of one worker. Some of them are for what finds no room, and counts as
         /// _other.
         max_series: Count<20, 10_000> = 500,
+        /// The buckets of durations that are sent. explicit: from 5 ms to 10 s, as OpenTelemetry's
+        /// conventions have them. exponential: ends grow by a factor, so that all are alike exact.
+        histogram: OneOf<Shape> = Shape::Explicit,
+        /// Most histograms in the proxy's own stats. Some of them are for what finds no room.
+        max_host_histograms: Count<10, 1_000> = 100,
         /// Whether the next hop is told who calls, in the tracestate: it removes that again.
         /// auto: on outbound listeners and gateways, where sampling.keep or metrics need it. Never
         /// towards clusters that are not part of an Istio mesh, nor those of trust.strip_on_egress.
@@ -374,12 +381,18 @@ impl Words for Compression {
     const ALL: &'static [(&'static str, Self)] = &[("none", Self::None), ("gzip", Self::Gzip)];
 }
 
+impl Words for Shape {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("explicit", Self::Explicit), ("exponential", Self::Exponential)];
+}
+
 /// Where metrics go.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Destination {
     Otlp,
+    Host,
 }
 
 impl Words for Destination {
-    const ALL: &'static [(&'static str, Self)] = &[("otlp", Self::Otlp)];
+    const ALL: &'static [(&'static str, Self)] = &[("otlp", Self::Otlp), ("host", Self::Host)];
 }

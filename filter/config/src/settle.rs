@@ -256,23 +256,23 @@ impl Metrics {
         warnings: &mut Vec<String>,
     ) {
         let (cluster, protocol) = (&collector.cluster.value, &collector.protocol.value);
+        let takes_metrics = *protocol != Protocol::ZipkinJson;
         let Some(to) = &self.to.value else {
-            let may_take = cluster.is_some() && *protocol == Protocol::HttpProtobuf;
+            let may_take = cluster.is_some() && takes_metrics;
             self.to.value = Some(if may_take { vec![Destination::Otlp] } else { Vec::new() });
             return;
         };
-        if to.is_empty() {
+        if !to.contains(&Destination::Otlp) {
             return;
         }
         if cluster.is_none() {
             warnings
                 .push("metrics.to: there is no collector.cluster, so nothing is sent".to_owned());
         }
-        if *protocol != Protocol::HttpProtobuf {
+        if !takes_metrics {
             let found = as_json(&word(protocol).unwrap_or_default());
             let message = format!(
-                "must be [] where collector.protocol is {found}: metrics are sent as \
-                 \"http/protobuf\" alone"
+                "must be without \"otlp\" where collector.protocol is {found}, which has no metrics"
             );
             reader.problem_at("metrics.to", message);
         }
@@ -280,14 +280,26 @@ impl Metrics {
 
     /// How requests are counted, if they are.
     pub(super) fn settings(&self) -> Option<metrics::Settings> {
-        let Self { to, interval_ms, max_series, announce_caller: _, exemplars, proxy_time } = self;
-        let settings = metrics::Settings {
+        let Self {
+            to,
+            interval_ms,
+            max_series,
+            histogram,
+            max_host_histograms,
+            announce_caller: _,
+            exemplars,
+            proxy_time,
+        } = self;
+        let goes = |to: &[Destination]| metrics::Settings {
+            otlp: to.contains(&Destination::Otlp),
+            host: to.contains(&Destination::Host).then_some(max_host_histograms.value),
             interval: interval_ms.value,
             max_series: max_series.value,
+            histogram: histogram.value,
             exemplars: exemplars.value,
             proxy_time: proxy_time.value,
         };
-        to.value.as_ref().is_some_and(|it| !it.is_empty()).then_some(settings)
+        to.value.as_deref().filter(|it| !it.is_empty()).map(goes)
     }
 }
 

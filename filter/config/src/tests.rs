@@ -16,7 +16,7 @@ use hopspan_core::config::Role;
 use hopspan_core::encode::{Compression, Protocol, Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
-use hopspan_core::metrics;
+use hopspan_core::metrics::{self, histogram::Shape};
 use hopspan_core::peer::Services;
 use hopspan_core::propagation::{Announce, Format, Propagation};
 use hopspan_core::route;
@@ -139,7 +139,7 @@ fn nothing_written_is_every_default() {
                 r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"metrics_path":"/v1/metrics","#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
                 r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","exemplars":true,"#,
-                r#""interval_ms":10000,"max_series":500,"proxy_time":false,"to":[]},"#,
+                r#""histogram":"explicit","interval_ms":10000,"max_host_histograms":100,"max_series":500,"proxy_time":false,"to":[]},"#,
                 r#""propagation":{"baggage_attributes":[],"clear":[],"#,
                 r#""extract":["tracecontext","b3","b3multi","grpc-trace-bin"],"#,
                 r#""inject":["tracecontext","preserve"]},"resource_attributes":{},"#,
@@ -260,21 +260,41 @@ fn every_key_reaches_its_setting() {
 #[test]
 fn requests_are_counted_where_metrics_go_somewhere() {
     let counting = |interval, max_series| {
-        let interval = Duration::from_millis(interval);
+        let is_odd = max_series == 20;
         Some(metrics::Settings {
-            interval,
+            otlp: true,
+            host: None,
+            interval: Duration::from_millis(interval),
             max_series,
-            exemplars: max_series != 20,
-            proxy_time: max_series == 20,
+            histogram: if is_odd { Shape::Exponential } else { Shape::Explicit },
+            exemplars: !is_odd,
+            proxy_time: is_odd,
         })
     };
+    let host = |host, otlp| counting(10_000, 500).map(|it| metrics::Settings { host, otlp, ..it });
+    let json = json!({"cluster": "otel", "protocol": "http/json"});
     let otel = json!({"cluster": "otel"});
     let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
     for (document, want, warnings) in [
         (json!({"collector": otel, "metrics": {"max_series": 30}}), counting(10_000, 30), vec![]),
         (json!({"collector": otel, "metrics": {"to": "auto"}}), counting(10_000, 500), vec![]),
         (json!({"collector": otel, "metrics": {"to": []}}), None, vec![]),
-        (json!({"collector": {"cluster": "otel", "protocol": "http/json"}}), None, vec![]),
+        (json!({"collector": json}), counting(10_000, 500), vec![]),
+        (json!({"collector": {"cluster": "otel", "protocol": "zipkin/json"}}), None, vec![]),
+        (json!({"metrics": {"to": ["host"]}}), host(Some(100), false), vec![]),
+        (
+            json!({"collector": otel, "metrics": {"to": ["otlp", "host"], "max_host_histograms": 20}}),
+            host(Some(20), true),
+            vec![],
+        ),
+        (
+            json!({
+                "collector": {"cluster": "otel", "protocol": "zipkin/json"},
+                "metrics": {"to": ["host"]},
+            }),
+            host(Some(100), false),
+            vec![],
+        ),
         (json!({}), None, vec![]),
         (json!({"collector": otel, "metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![]),
         (
@@ -282,6 +302,7 @@ fn requests_are_counted_where_metrics_go_somewhere() {
                 "collector": otel,
                 "metrics": {
                     "to": ["otlp"], "interval_ms": 1000, "max_series": 20, "exemplars": false, "proxy_time": true,
+                    "histogram": "exponential",
                 },
             }),
             counting(1000, 20),

@@ -110,7 +110,8 @@ impl Config {
 
     /// Whether requests are counted.
     pub fn counts(&self) -> bool {
-        self.metrics.is_some() && self.collector.is_some()
+        let is_told = |it: metrics::Settings| it.otlp && self.collector.is_some();
+        self.metrics.is_some_and(|it| it.host.is_some() || is_told(it))
     }
 
     /// The spans of a hop on such a listener.

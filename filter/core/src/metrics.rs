@@ -2,26 +2,34 @@
 //!
 //! Every request is counted, recorded or not, in a bounded number of series.
 
+pub mod exponential;
 pub mod histogram;
 mod table;
 pub mod edges;
+pub mod host;
 pub mod open;
 
 use crate::id::{SpanId, TraceId};
 use crate::route;
 use crate::semconv::{Kind, http, rpc};
 use crate::time::UnixNanos;
-use histogram::{Histogram, REQUESTS};
+use histogram::{Histogram, REQUESTS, Shape};
 use std::time::Duration;
-use table::{Table, hash_of};
+use table::{Key, Table};
 
 /// How requests are counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
+    /// Whether the collector is told.
+    pub otlp: bool,
+    /// Whether the proxy's own stats say it as well, with that many histograms at most.
+    pub host: Option<usize>,
     /// How often the collector is told.
     pub interval: Duration,
     /// The most series, with those for what finds no room; and the most edges.
     pub max_series: usize,
+    /// Which histograms the collector is sent.
+    pub histogram: Shape,
     /// Whether a request that is traced is shown as an example.
     pub exemplars: bool,
     /// Whether the proxy's own time is measured of each request.
@@ -88,12 +96,7 @@ pub struct CallLabels<'a> {
 
 /// All series of one resource.
 #[derive(Debug)]
-pub struct Store {
-    table: Table<Series>,
-    /// How many of them are for what finds no room.
-    overflows: usize,
-    max: usize,
-}
+pub struct Store(Table<Series>);
 
 /// The requests that have all labels in common.
 #[derive(Debug)]
@@ -114,15 +117,6 @@ pub struct Series {
     pub example: Option<Example>,
 }
 
-/// What became of a request.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counted {
-    /// It is the first of its series.
-    pub is_new: bool,
-    /// There was no more room for a series of its own.
-    pub is_overflow: bool,
-}
-
 /// The most series for what finds no room: on each side one for calls of gRPC, of Connect, and for
 /// what is no call.
 pub const OVERFLOWS: usize = 6;
@@ -131,55 +125,34 @@ pub const OVERFLOWS: usize = 6;
 
 impl Store {
     /// No series yet, and never more than `max`.
-    pub fn new(max: usize) -> Self {
-        Self { table: Table::default(), overflows: 0, max: max.saturating_sub(OVERFLOWS) }
+    pub fn new(max: usize, shape: Shape) -> Self {
+        Self(Table::new(max, OVERFLOWS, shape))
     }
 
-    /// Counts a request.
-    pub fn record(&mut self, labels: &Labels<'_>, measured: &Measured) -> Counted {
-        if self.add(labels, measured) {
-            return Counted::default();
+    /// Counts a request. Returns whether there was no room for a series of its own.
+    pub fn record(&mut self, labels: &Labels<'_>, measured: &Measured) -> bool {
+        let place = self.0.place(labels);
+        if let Some(it) = self.0.entries_mut().get_mut(place.at) {
+            it.add(measured);
         }
-        if self.series().len().saturating_sub(self.overflows) < self.max {
-            self.insert(labels, measured);
-            return Counted { is_new: true, is_overflow: false };
-        }
-        let labels = labels.overflow();
-        let is_new = !self.add(&labels, measured);
-        if is_new {
-            self.insert(&labels, measured);
-            self.overflows = self.overflows.saturating_add(1);
-        }
-        Counted { is_new, is_overflow: true }
+        place.is_other
     }
 
     /// All of them, in the order in which they began.
     pub fn series(&self) -> &[Series] {
-        self.table.entries()
+        self.0.entries()
     }
 
     /// Shows no request twice.
     pub fn forget_examples(&mut self) {
-        self.table.entries_mut().iter_mut().for_each(|it| it.example = None);
-    }
-
-    /// Counts a request of a series that is there. Returns whether it is.
-    fn add(&mut self, labels: &Labels<'_>, measured: &Measured) -> bool {
-        let found = self.table.find(hash_of(labels), |it| it.labels() == *labels);
-        found.map(|it| it.add(measured)).is_some()
-    }
-
-    fn insert(&mut self, labels: &Labels<'_>, measured: &Measured) {
-        if let Some(it) = self.table.insert(hash_of(labels), Series::new(labels)) {
-            it.add(measured);
-        }
+        self.0.entries_mut().iter_mut().for_each(|it| it.example = None);
     }
 }
 
 // === impl Series ===
 
 impl Series {
-    fn new(labels: &Labels<'_>) -> Self {
+    fn new(labels: &Labels<'_>, shape: Shape) -> Self {
         let Labels { kind, method, status, error, route, is_configured, cluster, call } = *labels;
         let plain =
             |it: CallLabels<'_>| CallLabels { system: it.system, method: b"", status: it.status };
@@ -198,7 +171,7 @@ impl Series {
             route: route.into(),
             cluster: cluster.into(),
             rpc_method: call.map_or(&b""[..], |it| it.method).into(),
-            histogram: Histogram::new(&REQUESTS),
+            histogram: Histogram::new(shape, &REQUESTS),
             bodies: [0; 2],
             attempts: 0,
             example: None,
@@ -225,9 +198,18 @@ impl Series {
 
 // === impl Labels ===
 
-impl Labels<'_> {
-    /// Those of what finds no room.
-    fn overflow(&self) -> Labels<'static> {
+impl Key for Labels<'_> {
+    type Entry = Series;
+
+    fn is_of(&self, entry: &Series) -> bool {
+        entry.labels() == *self
+    }
+
+    fn entry(&self, shape: Shape) -> Series {
+        Series::new(self, shape)
+    }
+
+    fn other(&self) -> Self {
         let other = route::OTHER.as_bytes();
         Labels {
             kind: self.kind,
@@ -236,7 +218,7 @@ impl Labels<'_> {
             error: "",
             route: other,
             is_configured: false,
-            cluster: if self.kind == Kind::Client { other } else { b"" },
+            cluster: if self.kind == Kind::Client { other } else { self.cluster },
             call: self.call.map(|it| CallLabels {
                 system: it.system,
                 method: rpc::OTHER.as_bytes(),

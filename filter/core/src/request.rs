@@ -128,6 +128,8 @@ pub trait Stream {
     fn response_trailer(&mut self, name: &str) -> Option<Vec<u8>>;
     /// Leaves a text by this name to whoever logs the stream. Returns whether the host took it.
     fn leave(&mut self, name: &str, text: &[u8]) -> bool;
+    /// Records a value in a histogram of the host, if it has any.
+    fn record(&mut self, _histogram: u32, _value: u64) {}
 }
 
 // === impl Direction ===

@@ -1,5 +1,6 @@
 //! hopspan's own counters and gauges: their names are part of the public interface.
 
+use crate::metrics::host::Form;
 use crate::redact::Place;
 use std::borrow::Cow;
 
@@ -12,6 +13,16 @@ pub enum StatKind {
     Gauge,
     /// The same in every worker: set, never added.
     Level,
+}
+
+impl StatKind {
+    /// What the proxy calls it.
+    pub fn form(self) -> Form {
+        match self {
+            Self::Counter => Form::Counter,
+            Self::Gauge | Self::Level => Form::Gauge,
+        }
+    }
 }
 
 macro_rules! stats {

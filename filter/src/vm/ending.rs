@@ -27,12 +27,12 @@ impl Vm {
         let is_done = match (lives, is_followed) {
             (true, _) => root.drain(ids),
             (false, true) => root.stop(ids),
-            (false, false) => root.drain_unheard(ids),
+            (false, false) => root.drain_unheard(ids, &mut self.stats),
         };
         if is_done {
-            root.leave(is_followed);
+            root.leave(is_followed, &mut self.stats);
         }
-        root.tell_stats();
+        root.tell_stats(&mut self.stats);
         if !lives {
             self.end_others(context);
         }
@@ -48,8 +48,8 @@ impl Vm {
         for id in ids {
             let is_followed = self.is_followed(id);
             if let Some(Some(root)) = self.roots.get_mut(&id) {
-                root.leave(is_followed);
-                root.tell_stats();
+                root.leave(is_followed, &mut self.stats);
+                root.tell_stats(&mut self.stats);
             }
         }
     }
@@ -72,9 +72,9 @@ impl Vm {
         let is_followed = is_over && self.is_followed(id);
         if let Some(Some(root)) = self.roots.get_mut(&id) {
             if is_over {
-                root.leave(is_followed);
+                root.leave(is_followed, &mut self.stats);
             }
-            root.tell_stats();
+            root.tell_stats(&mut self.stats);
             if is_over {
                 root.done();
                 self.forget(id);

@@ -17,6 +17,7 @@ mod answers;
 mod zipkin_json;
 mod dashboards;
 mod connectors;
+mod metrics;
 mod forwarding;
 
 use std::path::PathBuf;

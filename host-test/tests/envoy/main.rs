@@ -33,6 +33,7 @@ mod sampling;
 mod keep;
 mod missing;
 mod metrics;
+mod host_stats;
 mod told;
 mod responses;
 mod outcomes;

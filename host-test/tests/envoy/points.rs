@@ -8,7 +8,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as Shown;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
-use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint,
+};
 
 /// The last point of a series.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,10 +101,18 @@ fn of_metric(data: Data) -> Vec<(Vec<KeyValue>, Point)> {
                 // Sums of bytes have no buckets.
                 let is_total = it.bucket_counts.is_empty() && it.explicit_bounds.is_empty();
                 assert!(is_total || it.count == it.bucket_counts.iter().sum::<u64>());
-                let example = it.exemplars.first().map(|it| {
-                    let Some(Shown::AsDouble(took)) = it.value else { panic!("{it:?}") };
-                    (it.trace_id.clone(), took)
-                });
+                let example = example(&it.exemplars);
+                let times = [it.start_time_unix_nano, it.time_unix_nano];
+                let sum = it.sum.expect("a sum");
+                (it.attributes, Point { count: it.count, sum, grows: true, example, times })
+            };
+            histogram.data_points.into_iter().map(point).collect()
+        }
+        Data::ExponentialHistogram(histogram) => {
+            let point = |it: ExponentialHistogramDataPoint| {
+                let counts = it.positive.iter().flat_map(|it| &it.bucket_counts);
+                assert_eq!(it.count, it.zero_count + counts.sum::<u64>());
+                let example = example(&it.exemplars);
                 let times = [it.start_time_unix_nano, it.time_unix_nano];
                 let sum = it.sum.expect("a sum");
                 (it.attributes, Point { count: it.count, sum, grows: true, example, times })
@@ -111,6 +121,13 @@ fn of_metric(data: Data) -> Vec<(Vec<KeyValue>, Point)> {
         }
         other => panic!("{other:?}"),
     }
+}
+
+fn example(exemplars: &[Exemplar]) -> Option<(Vec<u8>, f64)> {
+    exemplars.first().map(|it| {
+        let Some(Shown::AsDouble(took)) = it.value else { panic!("{it:?}") };
+        (it.trace_id.clone(), took)
+    })
 }
 
 fn text(attributes: &[KeyValue]) -> BTreeMap<String, String> {

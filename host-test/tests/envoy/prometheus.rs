@@ -22,13 +22,9 @@ const RULES_TEST: &str = include_str!("../../../examples/prometheus/hopspan.rule
 
 #[tokio::test]
 async fn each_stat_has_a_clean_name_and_its_tag_as_a_label() {
-    // As Istio writes it into the proxy's bootstrap for each of `extraStatTags`.
-    let by_istio = |tag| json!({ "tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)") });
-    let tags = ["reason", "outcome", "what", "kind", "service"];
-    for (why, stats_config, service_label) in [
-        ("the file", stats_tags(), "service_name"),
-        ("Istio's", json!({ "stats_tags": tags.map(by_istio) }), "service"),
-    ] {
+    for (why, stats_config, service_label) in
+        [("the file", stats_tags(), "service_name"), ("Istio's", istio_tags(), "service")]
+    {
         let hop = hop(stats_config).await;
         let want = documented(service_label, "shop-1.eu");
         assert!(want.len() > 30, "docs/stats.md was read");
@@ -138,6 +134,19 @@ pub(crate) fn stats_tags() -> Value {
     let yaml = include_str!("../../../examples/prometheus/stats_tags.yaml");
     let mut bootstrap: Value = serde_yaml_ng::from_str(yaml).expect("YAML");
     bootstrap["stats_config"].take()
+}
+
+/// As Istio writes it into a proxy's bootstrap for its own tags and each of `extraStatTags`, as
+/// people are told to have them.
+pub(crate) fn istio_tags() -> Value {
+    let readme = include_str!("../../../examples/prometheus/README.md");
+    let (_, list) = readme.split_once("extraStatTags: [").expect("the setting");
+    let (list, _) = list.split_once(']').expect("its end");
+    let lines = list.lines().filter(|it| !it.trim_start().starts_with('#'));
+    let extra = lines.flat_map(|it| it.split(',')).map(str::trim).filter(|it| !it.is_empty());
+    let tags = ["reporter", "request_protocol", "response_code"].into_iter().chain(extra);
+    let tag = |it| json!({ "tag_name": it, "regex": format!(r"({it}=\.=(.*?);\.;)") });
+    json!({ "stats_tags": tags.map(tag).collect::<Vec<_>>() })
 }
 
 /// All rules that people are given.

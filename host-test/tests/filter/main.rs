@@ -58,6 +58,7 @@ mod access_log;
 
 // What is counted.
 mod metrics;
+mod host_stats;
 mod edges;
 
 // Where spans go.

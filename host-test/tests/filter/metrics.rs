@@ -69,7 +69,7 @@ fn requests_are_counted_where_the_collector_may_take_metrics() {
         ("", "http/protobuf", true),
         (r#","metrics":{"to":"auto"}"#, "http/protobuf", true),
         (r#","metrics":{"to":[]}"#, "http/protobuf", false),
-        ("", "http/json", false),
+        ("", "http/json", true),
         ("", "zipkin/json", false),
     ] {
         let hopspan = Hopspan::start(&format!(

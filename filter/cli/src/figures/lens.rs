@@ -3,10 +3,6 @@
 use super::What;
 use serde_json::Value;
 use std::io;
-use std::time::Duration;
-
-/// Figures of days take it some time; more than this is no answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The list that it has.
 pub(super) fn ask(lens: &str, what: What, seconds: u32) -> io::Result<Vec<Value>> {
@@ -16,10 +12,7 @@ pub(super) fn ask(lens: &str, what: What, seconds: u32) -> io::Result<Vec<Value>
         What::Edges => "edges",
     };
     let url = format!("{}/api/{path}?seconds={seconds}", lens.trim_end_matches('/'));
-    let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build();
-    let answer = ureq::Agent::from(agent).get(&url).call();
-    let read = answer.and_then(|mut it| it.body_mut().read_to_string());
-    let text = read.map_err(|error| {
+    let text = super::get(&url).map_err(|error| {
         io::Error::other(format!(
             "{url}: {error}. Is that a Lens? ./build.sh demo starts one, and --lens names another"
         ))

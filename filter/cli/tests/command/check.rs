@@ -49,7 +49,9 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
   "metrics": {
     "announce_caller": "auto",
     "exemplars": true,
+    "histogram": "explicit",
     "interval_ms": 10000,
+    "max_host_histograms": 100,
     "max_series": 500,
     "proxy_time": false,
     "to": [

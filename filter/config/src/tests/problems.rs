@@ -137,14 +137,13 @@ fn a_wrong_value_is_named_with_what_was_expected_and_found() {
             json!({"spans": {"kind": ["server"]}}),
             r#"spans.kind: must be "auto", "server", "client" or "both", not a list"#,
         ),
-        (json!({"metrics": {"to": ["host"]}}), r#"metrics.to[0]: must be "otlp", not "host""#),
         (
-            json!({"collector": {"protocol": "zipkin/json"}, "metrics": {"to": ["otlp"]}}),
-            r#"metrics.to: must be [] where collector.protocol is "zipkin/json": metrics are sent as "http/protobuf" alone"#,
+            json!({"metrics": {"to": ["statsd"]}}),
+            r#"metrics.to[0]: must be "otlp" or "host", not "statsd""#,
         ),
         (
-            json!({"collector": {"protocol": "http/json"}, "metrics": {"to": ["otlp"]}}),
-            r#"metrics.to: must be [] where collector.protocol is "http/json": metrics are sent as "http/protobuf" alone"#,
+            json!({"collector": {"protocol": "zipkin/json"}, "metrics": {"to": ["host", "otlp"]}}),
+            r#"metrics.to: must be without "otlp" where collector.protocol is "zipkin/json", which has no metrics"#,
         ),
     ] {
         let got = Proxy::default().read(document.to_string()).map(|it| it.effective);

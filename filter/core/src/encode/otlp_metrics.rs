@@ -7,7 +7,7 @@ mod point;
 
 use super::otlp::{Envelope, KeyValues};
 use crate::metrics::edges::Edge;
-use crate::metrics::histogram::Histogram;
+use crate::metrics::histogram::{Histogram, Shape};
 use crate::metrics::open::OpenSeries;
 use crate::metrics::{CallLabels, Labels, Series};
 use crate::semconv::{self as names, Attributes as _, Kind};
@@ -33,6 +33,8 @@ pub struct Snapshot<'a> {
     pub start: UnixNanos,
     /// When they were as they are.
     pub time: UnixNanos,
+    /// What all histograms of durations are.
+    pub shape: Shape,
 }
 
 /// Spec: <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>,
@@ -137,7 +139,7 @@ const MISSING: Metric = Metric {
 };
 
 const fn durations(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, unit: "s", form: Form::Histogram }
+    Metric { name, description, unit: "s", form: Form::Durations }
 }
 
 const fn bytes(name: &'static str, description: &'static str) -> Metric {

@@ -43,6 +43,11 @@ pub fn integer(field: u32, value: u64, out: &mut Vec<u8>) {
     varint(value, out);
 }
 
+/// A field that holds a small number, which may be below zero: `sint32`.
+pub fn zigzag(field: u32, value: i32, out: &mut Vec<u8>) {
+    integer(field, ((value << 1) ^ (value >> 31)).cast_unsigned().into(), out);
+}
+
 /// A field that holds a 64-bit number at full width.
 pub fn fixed64(field: u32, value: u64, out: &mut Vec<u8>) {
     tag(field, I64, out);
@@ -138,6 +143,25 @@ pub fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message }
 }
 
+/// The values of a packed `repeated` field, all of 64 bits or all varints; `None` in place of one
+/// says that the field is broken there, and is the last.
+pub fn values(packed: &[u8], is_fixed: bool) -> impl Iterator<Item = Option<Value<'_>>> {
+    let mut rest = packed;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let value = match is_fixed {
+            true => take(&mut rest).map(|it| Value::Fixed64(u64::from_le_bytes(*it))),
+            false => read_varint(&mut rest).map(Value::Number),
+        };
+        if value.is_none() {
+            rest = &[];
+        }
+        Some(value)
+    })
+}
+
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
@@ -210,7 +234,8 @@ fn tag(field: u32, wire_type: u32, out: &mut Vec<u8>) {
     varint((field << 3 | wire_type).into(), out);
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+/// A number in as few bytes as it takes.
+pub fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(low_byte(value) | 0x80);
         value >>= 7;

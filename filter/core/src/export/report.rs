@@ -8,26 +8,28 @@ use super::health::Notice;
 use super::{Call, CallId, Collector, GRACE};
 use crate::encode::otlp::Envelope;
 use crate::encode::otlp_metrics::{Snapshot, write_request};
-use crate::encode::{Compression, Resource, gzip};
+use crate::encode::{Compression, Protocol, Resource, gzip, otlp_json};
 use crate::metrics::edges::{Edges, Passed};
-use crate::metrics::histogram::{Histogram, PROXY};
+use crate::metrics::histogram::{Histogram, PROXY, Shape};
+use crate::metrics::host::{HostStats, Registry};
 use crate::metrics::open::{Open, Place};
-use crate::metrics::{Counted, Labels, Measured, Settings, Store};
+use crate::metrics::{Labels, Measured, Settings, Store};
 use crate::semconv::Kind;
 use crate::time::{Monotonic, Now, UnixNanos};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The metrics of one resource for one collector in one worker, whichever of its configurations
-/// count.
+/// count; and for the proxy's own stats.
 #[derive(Debug)]
 pub struct Reporter {
     resource: Resource,
-    collector: Collector,
+    collector: Option<Collector>,
     settings: Settings,
     envelope: Envelope,
     store: Store,
     edges: Edges,
+    host: Option<HostStats>,
     open: Open,
     /// The proxy's own time, if it is wanted.
     proxy_time: Option<Histogram>,
@@ -46,7 +48,7 @@ pub struct Reporter {
     /// The report that is in flight, and when an answer can no longer come.
     flying: Option<(u64, Monotonic)>,
     reports: u64,
-    /// Whether the collector takes no metrics at all.
+    /// Whether no collector is told: there is none, or it takes no metrics at all.
     has_ended: bool,
     said_fails: bool,
     said_rejects: bool,
@@ -57,16 +59,19 @@ pub struct Reporter {
 
 impl Reporter {
     /// Nothing is counted yet.
-    pub fn new(resource: &Resource, collector: &Collector, settings: Settings) -> Self {
+    pub fn new(resource: &Resource, collector: Option<&Collector>, settings: Settings) -> Self {
+        let collector = collector.filter(|_| settings.otlp).cloned();
         Self {
             resource: resource.clone(),
-            collector: collector.clone(),
+            has_ended: collector.is_none(),
+            collector,
             settings,
             envelope: Envelope::new(resource, "hopspan", env!("CARGO_PKG_VERSION")),
-            store: Store::new(settings.max_series),
-            edges: Edges::new(settings.max_series),
+            store: Store::new(settings.max_series, settings.histogram),
+            edges: Edges::new(settings.max_series, settings.histogram),
+            host: settings.host.map(|histograms| HostStats::new(settings.max_series, histograms)),
             open: Open::default(),
-            proxy_time: settings.proxy_time.then(|| Histogram::new(&PROXY)),
+            proxy_time: settings.proxy_time.then(|| Histogram::new(settings.histogram, &PROXY)),
             missing: 0,
             number: None,
             has_begun: false,
@@ -75,7 +80,6 @@ impl Reporter {
             has_news: false,
             flying: None,
             reports: 0,
-            has_ended: false,
             said_fails: false,
             said_rejects: false,
             notices: VecDeque::new(),
@@ -85,20 +89,23 @@ impl Reporter {
     /// Whether it is at work, and what another one would be: then there must not be two, for
     /// nothing would tell their series apart.
     pub fn is_like(&self, other: &Self) -> bool {
-        let Self { resource, collector, settings, has_ended, .. } = self;
-        !has_ended
+        let Self { resource, collector, settings, .. } = self;
+        // What has no collector has not ended for want of one.
+        self.has_ended == collector.is_none()
             && (resource, collector, settings)
                 == (&other.resource, &other.collector, &other.settings)
     }
 
-    /// Whether the collector takes no metrics, so that nothing is counted any more.
-    pub fn has_ended(&self) -> bool {
-        self.has_ended
+    /// Whether anything is counted: not where a collector takes no metrics and the proxy's own
+    /// stats are not wanted.
+    pub fn is_on(&self) -> bool {
+        !self.has_ended || self.host.is_some()
     }
 
     /// How many series there are, edges with them.
     pub fn series(&self) -> usize {
-        self.store.series().len().saturating_add(self.edges.all().len())
+        let own = self.store.series().len().saturating_add(self.edges.all().len());
+        own.saturating_add(self.host.as_ref().map_or(0, HostStats::size))
     }
 
     /// Whether requests that are traced are shown as examples.
@@ -106,15 +113,16 @@ impl Reporter {
         self.settings.exemplars
     }
 
-    /// Counts a request that ended `now`.
+    /// Counts a request that ended `now`. Returns whether it found no room of its own, as all that
+    /// count do.
     pub fn record(
         &mut self,
         labels: &Labels<'_>,
         measured: &Measured,
         now: &mut dyn FnMut() -> Now,
-    ) -> Counted {
+    ) -> bool {
         if self.has_ended {
-            return Counted::default();
+            return false;
         }
         if self.start.is_none() {
             let Now { wall, mono } = now();
@@ -130,17 +138,37 @@ impl Reporter {
         &mut self,
         passed: &Passed<'_>,
         is_secured: &mut dyn FnMut() -> bool,
-    ) -> Counted {
-        match self.has_ended {
-            true => Counted::default(),
-            false => self.edges.record(passed, self.reports, is_secured),
-        }
+    ) -> bool {
+        self.is_on() && self.edges.record(passed, self.reports, is_secured)
+    }
+
+    /// Counts it for the proxy's own stats, if they are wanted. `record` is [`Registry::record`].
+    pub fn record_for_host(
+        &mut self,
+        labels: &Labels<'_>,
+        measured: &Measured,
+        passed: &Passed<'_>,
+        is_on_edge: bool,
+        record: &mut dyn FnMut(u32, u64),
+    ) -> bool {
+        let host = self.host.as_mut();
+        host.is_some_and(|it| it.record(labels, measured, passed, is_on_edge, record))
     }
 
     /// Counts the time that the proxy itself took of it, if that is known.
-    pub fn record_proxy_time(&mut self, took: Option<Duration>) {
+    pub fn record_proxy_time(&mut self, took: Option<Duration>, record: &mut dyn FnMut(u32, u64)) {
         if let (Some(histogram), Some(took)) = (&mut self.proxy_time, took) {
             histogram.record(took);
+            if let Some(host) = &mut self.host {
+                host.record_proxy_time(took, record);
+            }
+        }
+    }
+
+    /// Tells the proxy's own stats what has moved, if they are wanted.
+    pub fn tell_host(&mut self, is_last: bool, proxy: &mut dyn Registry) {
+        if let Some(host) = &mut self.host {
+            host.tell(self.edges.all(), self.open.series(), is_last, proxy);
         }
     }
 
@@ -152,7 +180,7 @@ impl Reporter {
         scheme: &'static str,
         now: Monotonic,
     ) -> Option<Place> {
-        if self.has_ended {
+        if !self.is_on() {
             return None;
         }
         self.start_at(now);
@@ -209,8 +237,15 @@ impl Reporter {
         let time = wall.max(start);
         let (series, edges, open) = (self.store.series(), self.edges.all(), self.open.series());
         let (proxy_time, missing) = (self.proxy_time.as_ref(), self.missing);
-        let snapshot = Snapshot { series, open, edges, proxy_time, missing, worker, start, time };
-        let plain = write_request(&self.envelope, &snapshot)?;
+        let shape = self.settings.histogram;
+        let snapshot =
+            Snapshot { series, open, edges, proxy_time, missing, worker, start, time, shape };
+        let mut plain = write_request(&self.envelope, &snapshot)?;
+        if collector.protocol == Protocol::HttpJson {
+            let mut json = Vec::new();
+            otlp_json::transcode_metrics(&plain, &mut json)?;
+            plain = json;
+        }
         self.store.forget_examples();
         self.has_news = false;
         self.reports = self.reports.wrapping_add(1);
@@ -231,8 +266,8 @@ impl Reporter {
         if self.flying.take_if(|(it, _)| *it == number).is_none() || self.has_ended {
             return;
         }
-        let cluster = &self.collector.cluster;
-        match (answer, answer.verdict(self.collector.protocol, now.wall)) {
+        let Some(Collector { cluster, protocol, .. }) = &self.collector else { return };
+        match (answer, answer.verdict(*protocol, now.wall)) {
             (_, Verdict::Taken { rejected: 0 }) => self.said_fails = false,
             (_, Verdict::Taken { rejected }) => {
                 if !std::mem::replace(&mut self.said_rejects, true) {
@@ -244,8 +279,10 @@ impl Reporter {
             }
             (Answer::Response { status: status @ (404 | 405 | 501), .. }, _) => {
                 self.has_ended = true;
-                self.store = Store::new(0);
-                self.edges = Edges::new(0);
+                self.store = Store::new(0, Shape::Explicit);
+                if self.host.is_none() {
+                    self.edges = Edges::new(0, Shape::Explicit);
+                }
                 let text = format!(
                     "collector.cluster \"{cluster}\" answered {status} to metrics, so it gets no \
                      more; see collector.metrics_path and metrics.to"

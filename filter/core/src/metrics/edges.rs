@@ -7,22 +7,17 @@
 //!
 //! Source: <https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/connector/servicegraphconnector>
 
-use super::Counted;
-use super::histogram::{Histogram, REQUESTS};
-use super::table::{Table, hash_of};
+use super::histogram::{Histogram, REQUESTS, Shape};
+use super::table::{Key, Table};
 use crate::peer::Node;
 use crate::route;
 use crate::semconv::Kind;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// All edges of one resource.
 #[derive(Debug)]
-pub struct Edges {
-    table: Table<Edge>,
-    /// How many of them are for what finds no room.
-    overflows: usize,
-    max: usize,
-}
+pub struct Edges(Table<Edge>);
 
 /// Requests of one client to one server.
 #[derive(Debug)]
@@ -67,71 +62,37 @@ pub const OVERFLOWS: usize = 2;
 
 impl Edges {
     /// None yet, and never more than `max`.
-    pub fn new(max: usize) -> Self {
-        Self { table: Table::default(), overflows: 0, max: max.saturating_sub(OVERFLOWS) }
+    pub fn new(max: usize, shape: Shape) -> Self {
+        Self(Table::new(max, OVERFLOWS, shape))
     }
 
-    /// Counts a request. Whether it came over TLS is asked once for each edge and `report`.
+    /// Counts a request. Whether it came over TLS is asked once for each edge and `report`. Returns
+    /// whether there was no room for an edge of its own.
     pub fn record(
         &mut self,
         passed: &Passed<'_>,
         report: u64,
         is_secured: &mut dyn FnMut() -> bool,
-    ) -> Counted {
-        let mut counted = Counted::default();
-        let mut other = passed.other;
-        if self.find(passed, other).is_none() {
-            let is_full = self.table.entries().len().saturating_sub(self.overflows) >= self.max;
-            if is_full {
-                counted.is_overflow = true;
-                other = Node { name: route::OTHER.as_bytes(), is_virtual: false };
-            }
-            if !is_full || self.find(passed, other).is_none() {
-                let (client, server) = passed.ends(other);
-                self.table.insert(hash_of(&(client, server)), Edge::new(client, server, other));
-                counted.is_new = true;
-                self.overflows = self.overflows.saturating_add(is_full.into());
-            }
-        }
-        if let Some(edge) = self.find(passed, other) {
+    ) -> bool {
+        let place = self.0.place(passed);
+        if let Some(edge) = self.0.entries_mut().get_mut(place.at) {
             edge.add(passed);
             if edge.secured.is_none_or(|(it, _)| it != report) {
                 edge.secured = Some((report, is_secured()));
             }
         }
-        counted
+        place.is_other
     }
 
     /// All of them, in the order in which they were seen first.
     pub fn all(&self) -> &[Edge] {
-        self.table.entries()
-    }
-
-    fn find(&mut self, passed: &Passed<'_>, other: Node<'_>) -> Option<&mut Edge> {
-        let (client, server) = passed.ends(other);
-        let is_it = |it: &Edge| {
-            (&*it.client, &*it.server, it.is_virtual) == (client, server, other.is_virtual)
-        };
-        self.table.find(hash_of(&(client, server)), is_it)
+        self.0.entries()
     }
 }
 
 // === impl Edge ===
 
 impl Edge {
-    fn new(client: &[u8], server: &[u8], other: Node<'_>) -> Self {
-        Self {
-            client: client.into(),
-            server: server.into(),
-            is_virtual: other.is_virtual,
-            requests: 0,
-            failed: 0,
-            by_client: Histogram::new(&REQUESTS),
-            by_server: Histogram::new(&REQUESTS),
-            secured: None,
-        }
-    }
-
     /// Who calls.
     pub fn client(&self) -> &[u8] {
         &self.client
@@ -158,11 +119,44 @@ impl Edge {
 
 impl<'a> Passed<'a> {
     /// Client and server.
-    fn ends(&self, other: Node<'a>) -> (&'a [u8], &'a [u8]) {
+    pub fn ends(&self) -> (&'a [u8], &'a [u8]) {
         match self.kind {
-            Kind::Client => (self.own, other.name),
-            Kind::Server => (other.name, self.own),
+            Kind::Client => (self.own, self.other.name),
+            Kind::Server => (self.other.name, self.own),
         }
+    }
+}
+
+/// Both sides of an edge count in one place.
+impl Hash for Passed<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ends().hash(state);
+    }
+}
+
+impl Key for Passed<'_> {
+    type Entry = Edge;
+
+    fn is_of(&self, Edge { client, server, is_virtual, .. }: &Edge) -> bool {
+        (&**client, &**server) == self.ends() && *is_virtual == self.other.is_virtual
+    }
+
+    fn entry(&self, shape: Shape) -> Edge {
+        let (client, server) = self.ends();
+        Edge {
+            client: client.into(),
+            server: server.into(),
+            is_virtual: self.other.is_virtual,
+            requests: 0,
+            failed: 0,
+            by_client: Histogram::new(shape, &REQUESTS),
+            by_server: Histogram::new(shape, &REQUESTS),
+            secured: None,
+        }
+    }
+
+    fn other(&self) -> Self {
+        Self { other: Node { name: route::OTHER.as_bytes(), is_virtual: false }, ..*self }
     }
 }
 
@@ -186,13 +180,13 @@ mod tests {
         (format!("{client} {server}{mark}"), [edge.requests, edge.failed, seen[0], seen[1]])
     }
 
-    fn count(edges: &mut Edges, passed: &Passed<'_>) -> Counted {
+    fn count(edges: &mut Edges, passed: &Passed<'_>) -> bool {
         edges.record(passed, 0, &mut || false)
     }
 
     #[test]
     fn a_request_counts_on_the_side_of_its_client() {
-        let mut edges = Edges::new(10);
+        let mut edges = Edges::new(10, Shape::Explicit);
         let called = Passed { kind: Kind::Server, is_told: true, failed: true, ..CALLS };
         let stranger = Node { name: b"external", is_virtual: true };
         for passed in [
@@ -217,18 +211,18 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted_by_its_side() {
-        let mut edges = Edges::new(OVERFLOWS + 1);
+        let mut edges = Edges::new(OVERFLOWS + 1, Shape::Explicit);
         let named = |name| Passed { other: Node { name, is_virtual: false }, ..CALLS };
         let from = |name| Passed { kind: Kind::Server, ..named(name) };
-        for (why, passed, is_new, is_overflow) in [
-            ("the first", named(b"a"), true, false),
-            ("no room", named(b"b"), true, true),
-            ("again", named(b"c"), false, true),
-            ("a caller", from(b"d"), true, true),
-            ("another", from(b"e"), false, true),
-            ("the first has its room", named(b"a"), false, false),
+        for (why, passed, is_overflow) in [
+            ("the first", named(b"a"), false),
+            ("no room", named(b"b"), true),
+            ("again", named(b"c"), true),
+            ("a caller", from(b"d"), true),
+            ("another", from(b"e"), true),
+            ("the first has its room", named(b"a"), false),
         ] {
-            assert_eq!(count(&mut edges, &passed), Counted { is_new, is_overflow }, "{why}");
+            assert_eq!(count(&mut edges, &passed), is_overflow, "{why}");
         }
         let all: Vec<_> = edges.all().iter().map(|it| told(it).0).collect();
         assert_eq!(all, ["shop a", "shop _other", "_other shop"]);
@@ -236,7 +230,7 @@ mod tests {
 
     #[test]
     fn tls_is_asked_about_once_for_each_report() {
-        let mut edges = Edges::new(10);
+        let mut edges = Edges::new(10, Shape::Explicit);
         let mut asked = 0;
         for (report, secured, want, times) in
             [(0, true, true, 1), (0, false, true, 1), (1, false, false, 2), (1, true, false, 2)]

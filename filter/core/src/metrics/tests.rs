@@ -1,4 +1,5 @@
 use super::*;
+use crate::metrics::histogram::Buckets;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ const fn lasting(took: Duration) -> Measured {
 
 #[test]
 fn each_label_makes_another_series() {
-    let mut store = Store::new(100);
+    let mut store = Store::new(100, Shape::Explicit);
     for (why, labels) in [
         ("the first", GET),
         ("kind", Labels { kind: Kind::Client, ..GET }),
@@ -40,9 +41,8 @@ fn each_label_makes_another_series() {
         ("its method", Labels { call: Some(CallLabels { method: b"", ..CALL }), ..GET }),
         ("its status", Labels { call: Some(CallLabels { status: "", ..CALL }), ..GET }),
     ] {
-        for is_new in [true, false] {
-            let counted = store.record(&labels, &SECOND);
-            assert_eq!(counted, Counted { is_new, is_overflow: false }, "{why}");
+        for _ in 0..2 {
+            assert!(!store.record(&labels, &SECOND), "{why}");
         }
         assert_eq!(store.series().last().map(Series::labels), Some(labels), "{why}");
     }
@@ -51,20 +51,19 @@ fn each_label_makes_another_series() {
 
 #[test]
 fn what_finds_no_room_is_counted_by_its_side_and_kind() {
-    let mut store = Store::new(OVERFLOWS + 1);
-    assert!(!store.record(&GET, &SECOND).is_overflow);
-    for (why, labels, is_new) in [
-        ("another path", Labels { route: b"/1", ..GET }, true),
-        ("one more", Labels { route: b"/2", status: None, ..GET }, false),
-        ("the client's side", Labels { kind: Kind::Client, cluster: b"a", ..GET }, true),
-        ("its other cluster", Labels { kind: Kind::Client, cluster: b"b", ..GET }, false),
-        ("a call", Labels { call: Some(CALL), ..GET }, true),
-        ("a failed one", Labels { call: Some(CALL), error: "INTERNAL", ..GET }, false),
+    let mut store = Store::new(OVERFLOWS + 1, Shape::Explicit);
+    assert!(!store.record(&GET, &SECOND));
+    for (why, labels) in [
+        ("another path", Labels { route: b"/1", ..GET }),
+        ("one more", Labels { route: b"/2", status: None, ..GET }),
+        ("the client's side", Labels { kind: Kind::Client, cluster: b"a", ..GET }),
+        ("its other cluster", Labels { kind: Kind::Client, cluster: b"b", ..GET }),
+        ("a call", Labels { call: Some(CALL), ..GET }),
+        ("a failed one", Labels { call: Some(CALL), error: "INTERNAL", ..GET }),
     ] {
-        let counted = store.record(&labels, &SECOND);
-        assert_eq!(counted, Counted { is_new, is_overflow: true }, "{why}");
+        assert!(store.record(&labels, &SECOND), "{why}");
     }
-    assert_eq!(store.record(&GET, &SECOND), Counted::default(), "there is room for what is there");
+    assert!(!store.record(&GET, &SECOND), "there is room for what is there");
     let counts: Vec<_> = store.series().iter().map(|it| it.histogram.count()).collect();
     assert_eq!(counts, [2, 2, 2, 2]);
     let other = store.series().get(1).unwrap().labels();
@@ -105,7 +104,7 @@ proptest! {
     fn agrees_with_a_naive_store(
         max in OVERFLOWS..30, requests in prop::collection::vec(request(), 0..120),
     ) {
-        let mut store = Store::new(max);
+        let mut store = Store::new(max, Shape::Explicit);
         let mut naive: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         let mut overflowed = BTreeMap::new();
         let mut overflows = 0;
@@ -113,8 +112,8 @@ proptest! {
             let labels = labels(it);
             let key = format!("{labels:?}");
             let has_room = naive.contains_key(&key) || naive.len() < max - OVERFLOWS;
-            let counted = store.record(&labels, &lasting(Duration::from_millis(it.6)));
-            prop_assert_eq!(counted.is_overflow, !has_room);
+            let is_overflow = store.record(&labels, &lasting(Duration::from_millis(it.6)));
+            prop_assert_eq!(is_overflow, !has_room);
             if has_room {
                 naive.entry(key).or_default().push(it.6);
             } else {
@@ -127,7 +126,7 @@ proptest! {
         prop_assert_eq!(overflows, overflowed.values().map(Vec::len).sum::<usize>());
         let bucket = |took: u64| {
             let seconds = took as f64 / 1000.0;
-            Histogram::new(&REQUESTS).bounds().filter(|bound| *bound < seconds).count()
+            histogram::seconds(&REQUESTS).filter(|bound| *bound < seconds).count()
         };
         for series in store.series() {
             let labels = series.labels();
@@ -137,7 +136,8 @@ proptest! {
             let took = took.expect("somebody made it");
             let mut counts = vec![0; 15];
             took.iter().for_each(|it| counts[bucket(*it)] += 1);
-            prop_assert_eq!(series.histogram.counts(), counts);
+            let want = Buckets::Explicit(&REQUESTS, counts.try_into().unwrap());
+            prop_assert_eq!(series.histogram.buckets(), &want);
             prop_assert_eq!(series.histogram.sum(), Duration::from_millis(took.iter().sum()));
             let count = took.len() as u64;
             prop_assert_eq!((series.bodies, series.attempts), ([3 * count, 5 * count], 2 * count));
@@ -153,7 +153,7 @@ fn the_last_example_is_shown_once() {
         time: UnixNanos(number.into()),
         took: Duration::from_secs(1),
     };
-    let mut store = Store::new(100);
+    let mut store = Store::new(100, Shape::Explicit);
     for it in [Some(example(1)), Some(example(2)), None] {
         store.record(&GET, &Measured { example: it, ..SECOND });
     }

@@ -1,33 +1,32 @@
 //! Counting requests, recorded or not, each exactly once.
 
+mod ended;
+
 use super::Tracer;
 use crate::config::Config;
 use crate::export::report::Reporter;
-use crate::metrics::edges::Passed;
+use crate::metrics::Example;
 use crate::metrics::open::Place as OpenPlace;
-use crate::metrics::{CallLabels, Counted, Example, Labels, Measured};
 use crate::origin;
-use crate::peer::Node;
 use crate::request::fields::RequestFields;
 use crate::request::{Direction, Fact, Stream};
 use crate::route::Route;
 use crate::route::learned::Learned;
 use crate::sampling::probes;
 use crate::semconv::piece::Piece;
-use crate::semconv::rpc::{self, Status};
-use crate::semconv::{Kind, Outcome, http};
+use crate::semconv::{Kind, http, rpc};
 use crate::span::Kinds;
 use crate::span::about;
-use crate::span::active::{Counted as CountedRequest, Recording};
+use crate::span::active::{Counted, Recording};
 use crate::span::exchange::{Exchange, Place};
 use crate::span::hop::{Ending, Hop};
 use crate::span::request_text::RequestText;
 use crate::stats::{Stat, Stats};
 use crate::time::{Monotonic, Now};
 use crate::timing::Marks;
+use ended::{Ended, Side};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// How one configuration counts.
 #[derive(Debug)]
@@ -40,37 +39,12 @@ pub(super) struct Metering {
     pub(super) is_last: bool,
 }
 
-/// A request at its end, as it is counted.
-struct Ended<'a> {
-    exchange: &'a Exchange<'a>,
-    direction: Direction,
-    kinds: Kinds,
-    route: Option<&'a Route>,
-    cluster: &'a [u8],
-    /// The service that calls, by its own word.
-    caller: Option<&'a str>,
-    is_probe: bool,
-    took: Duration,
-    example: Option<Example>,
-}
-
-/// One side of the hop, as it is counted.
-#[derive(Clone, Copy)]
-struct Side {
-    kind: Kind,
-    place: Place,
-    took: Duration,
-}
-
-/// What health checks have for a route.
-const HEALTH: &str = "_health";
-
 // === impl Metering ===
 
 impl Metering {
     pub(super) fn of(config: &Config) -> Option<Self> {
-        let settings = config.metrics.filter(|_| config.enabled)?;
-        let reporter = Reporter::new(&config.resource, config.collector.as_ref()?, settings);
+        let settings = config.metrics.filter(|_| config.enabled && config.counts())?;
+        let reporter = Reporter::new(&config.resource, config.collector.as_ref(), settings);
         Some(Self {
             reporter: Rc::new(RefCell::new(reporter)),
             methods: Learned::new(settings.max_series),
@@ -80,7 +54,7 @@ impl Metering {
 
     /// Whether it counts still.
     pub(super) fn is_on(&self) -> bool {
-        self.reporter.try_borrow().is_ok_and(|it| !it.has_ended())
+        self.reporter.try_borrow().is_ok_and(|it| it.is_on())
     }
 
     /// A request begins, on such a side if that is known.
@@ -178,19 +152,23 @@ impl Metering {
             let outcome = it.exchange.outcome(side.kind, side.place);
             let labels = it.labels(side, &outcome, method.as_ref().map(Option::as_ref));
             let measured = it.measured(side);
+            let passed = it.passed(side, &outcome, config, host);
             let Ok(mut reporter) = self.reporter.try_borrow_mut() else { return };
-            let counted = reporter.record(&labels, &measured, now);
-            let on_edge = match it.is_probe {
-                true => Counted::default(),
-                false => it.count_edge(side, &outcome, config, host, &mut reporter),
-            };
-            for Counted { is_new, is_overflow } in [counted, on_edge] {
-                stats.add(Stat::MetricsSeries, is_new.into());
-                stats.add(Stat::MetricsOverflow, is_overflow.into());
+            let before = reporter.series();
+            let mut is_overflow = reporter.record(&labels, &measured, now);
+            if !it.is_probe {
+                let [tls, ..] = ended::facts(side.kind);
+                is_overflow |= reporter.record_edge(&passed, &mut || host.fact(tls).is_some());
             }
+            let mut record = |histogram, value| host.record(histogram, value);
+            is_overflow |=
+                reporter.record_for_host(&labels, &measured, &passed, !it.is_probe, &mut record);
             if side.place != Place::Inner {
-                reporter.record_proxy_time(it.exchange.breakdown.proxy);
+                reporter.record_proxy_time(it.exchange.breakdown.proxy, &mut record);
             }
+            let new = reporter.series().saturating_sub(before);
+            stats.add(Stat::MetricsSeries, i64::try_from(new).unwrap_or(0));
+            stats.add(Stat::MetricsOverflow, is_overflow.into());
         }
     }
 
@@ -210,104 +188,6 @@ impl Metering {
             let series = i64::try_from(reporter.into_inner().series()).unwrap_or(i64::MAX);
             stats.add(Stat::MetricsSeries, series.saturating_neg());
         }
-    }
-}
-
-// === impl Ended ===
-
-impl Ended<'_> {
-    fn labels<'a>(
-        &'a self,
-        side: Side,
-        outcome: &'a Outcome<'_>,
-        method: Option<Option<&'a Route>>,
-    ) -> Labels<'a> {
-        let Self { exchange, route, cluster, is_probe, .. } = *self;
-        let Side { kind, place, .. } = side;
-        let Exchange { request, status, rpc, .. } = exchange;
-        let was_received = exchange.was_received(place);
-        let call = request.rpc.zip(method).map(|(protocol, method)| CallLabels {
-            system: protocol.system(),
-            method: method.map_or(b"", Route::text),
-            status: rpc.filter(|_| was_received).map_or("", Status::name),
-        });
-        let is_http = call.is_none();
-        Labels {
-            kind,
-            method: match http::known_method(request.method()) {
-                _ if !is_http => "",
-                Some(method) => method,
-                None => http::OTHER,
-            },
-            status: status.filter(|_| is_http && was_received),
-            error: match outcome {
-                Outcome::Fine => "",
-                Outcome::Failed(class) => class,
-            },
-            route: match route {
-                _ if is_probe => HEALTH.as_bytes(),
-                Some(route) => route.text(),
-                None => b"",
-            },
-            is_configured: !is_probe && matches!(route, Some(Route::Configured(_))),
-            cluster: if kind == Kind::Client { cluster } else { b"" },
-            call,
-        }
-    }
-
-    fn measured(&self, side: Side) -> Measured {
-        let Exchange { request_bytes, response_bytes, attempts, .. } = *self.exchange;
-        Measured {
-            took: side.took,
-            bodies: [request_bytes, response_bytes],
-            attempts: attempts.unwrap_or(0),
-            example: self.example.filter(|_| side.place != Place::Inner),
-        }
-    }
-
-    /// Counts the request on the edge between this service and the one at the other end.
-    fn count_edge(
-        &self,
-        side: Side,
-        outcome: &Outcome<'_>,
-        config: &Config,
-        host: &mut dyn Stream,
-        reporter: &mut Reporter,
-    ) -> Counted {
-        let Self { exchange, direction, cluster, caller, .. } = *self;
-        let own = config.resource.service_name().as_bytes();
-        let stranger = match direction {
-            Direction::Gateway => Node::EXTERNAL,
-            Direction::Inbound | Direction::Outbound => Node::UNKNOWN,
-        };
-        let is_client = side.kind == Kind::Client;
-        let [tls, uri, dns] = match is_client {
-            true => [Fact::UpstreamTls, Fact::UpstreamUriSan, Fact::UpstreamDnsSan],
-            false => [Fact::DownstreamTls, Fact::PeerUriSan, Fact::PeerDnsSan],
-        };
-        let mut certificate = || {
-            let name = if is_client { &exchange.upstream } else { &exchange.downstream };
-            match name.name.is_empty() {
-                true => host.fact(uri).or_else(|| host.fact(dns)).unwrap_or_default(),
-                false => name.name.clone(),
-            }
-        };
-        let services = &config.services;
-        let other = match (is_client, caller) {
-            (true, _) => services.called(cluster, exchange.request.authority(), &mut certificate),
-            // That is how the caller counts itself.
-            (false, Some(name)) if !name.is_empty() => Node::service(name.as_bytes()),
-            (false, _) => services.calling(&mut certificate, stranger),
-        };
-        let passed = Passed {
-            kind: side.kind,
-            own,
-            other,
-            is_told: !is_client && caller.is_some(),
-            failed: matches!(outcome, Outcome::Failed(_)),
-            took: side.took,
-        };
-        reporter.record_edge(&passed, &mut || host.fact(tls).is_some())
     }
 }
 
@@ -336,10 +216,10 @@ impl Tracer {
         marks: Marks,
         caller: Option<Box<str>>,
         open: Option<OpenPlace>,
-    ) -> Option<Box<CountedRequest>> {
+    ) -> Option<Box<Counted>> {
         let is_on = self.metering.as_ref().is_some_and(Metering::is_on);
         is_on.then(|| {
-            Box::new(CountedRequest {
+            Box::new(Counted {
                 marks,
                 measured: true,
                 is_timed: self.config.metrics.is_some_and(|it| it.proxy_time),
@@ -358,13 +238,13 @@ impl Tracer {
     #[inline(never)]
     pub(super) fn count(
         &mut self,
-        mut counted: CountedRequest,
+        mut counted: Counted,
         host: &mut impl Stream,
         now: &mut dyn FnMut() -> Now,
     ) {
         let Self { metering: Some(metering), config, routes, stats, .. } = self else { return };
         let route = std::mem::take(&mut counted.route);
-        let CountedRequest { marks, measured, direction, request, piece, .. } = &counted;
+        let Counted { marks, measured, direction, request, piece, .. } = &counted;
         host.gather_few();
         let ended = marks.response_end.unwrap_or_else(|| now().mono);
         let direction = Direction::ask(&mut direction.clone(), host);

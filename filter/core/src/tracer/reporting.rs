@@ -4,6 +4,7 @@ use super::Tracer;
 use crate::export::answer::Answer;
 use crate::export::health::Notice;
 use crate::export::{Call, CallId};
+use crate::metrics::host::Registry;
 use crate::span::active::ActiveSpan;
 use crate::stats::Stat;
 use crate::time::{Monotonic, Now};
@@ -21,6 +22,18 @@ impl Tracer {
         };
         if is_like {
             own.reporter = Rc::clone(&other.reporter);
+        }
+    }
+
+    /// Tells the proxy's own stats what metrics have moved; call when [`Stats::drain`] is due. The
+    /// last one of those that count together takes back what is open.
+    ///
+    /// [`Stats::drain`]: crate::stats::Stats::drain
+    pub fn tell_metrics(&mut self, is_last: bool, proxy: &mut dyn Registry) {
+        if let Some(it) = &self.metering
+            && let Ok(mut reporter) = it.reporter.try_borrow_mut()
+        {
+            reporter.tell_host(is_last && Rc::strong_count(&it.reporter) == 1, proxy);
         }
     }
 

@@ -6,7 +6,8 @@ use super::Snapshot;
 use crate::encode::otlp::KeyValues;
 use crate::encode::protobuf as pb;
 use crate::metrics::Example;
-use crate::metrics::histogram::Histogram;
+use crate::metrics::exponential::Exponential;
+use crate::metrics::histogram::{Buckets, Histogram, Shape, seconds};
 use crate::semconv::Attributes as _;
 use crate::span::Limits;
 
@@ -29,8 +30,10 @@ pub(super) enum Form {
         /// Whether there can only be more.
         grows: bool,
     },
-    /// How often what, since the beginning.
+    /// How often what, since the beginning, in buckets that are told.
     Histogram,
+    /// The same in buckets of the [`Shape`] that is wanted.
+    Durations,
 }
 
 /// The value of a point.
@@ -76,7 +79,8 @@ impl Writer<'_> {
         let field = match metric.form {
             Form::Gauge => 5,
             Form::Sum { .. } => 7,
-            Form::Histogram => 9,
+            Form::Durations if self.snapshot.shape == Shape::Exponential => 10,
+            Form::Durations | Form::Histogram => 9,
         };
         let data = pb::open(field, &mut self.out);
         let empty = self.out.len();
@@ -97,7 +101,7 @@ impl Writer<'_> {
     /// Writes a point of the metric that is being written.
     pub(super) fn point(&mut self, value: Value<'_>, describe: Describe<'_>) {
         let Self { snapshot, out, .. } = self;
-        // Of all three forms data_points = 1, start_time_unix_nano = 2, time_unix_nano = 3
+        // Of all forms data_points = 1, start_time_unix_nano = 2, time_unix_nano = 3
         let at = pb::open(1, out);
         pb::fixed64(2, snapshot.start.0, out);
         pb::fixed64(3, snapshot.time.0, out);
@@ -109,12 +113,21 @@ impl Writer<'_> {
             }
             Value::Durations(histogram, example) => {
                 write_count_and_sum(histogram.count(), histogram.sum().as_secs_f64(), out);
-                write_packed(6, histogram.counts().iter().copied(), out);
-                write_packed(7, histogram.bounds().map(f64::to_bits), out);
+                let (attributes, exemplars) = match histogram.buckets() {
+                    Buckets::Explicit(bounds, counts) => {
+                        write_packed(6, counts.iter().copied(), out);
+                        write_packed(7, seconds(bounds).map(f64::to_bits), out);
+                        (9, 8)
+                    }
+                    Buckets::Exponential(it) => {
+                        self.is_whole &= write_exponential(it, out);
+                        (1, 11)
+                    }
+                };
                 if let Some(example) = example {
-                    write_exemplar(&example, out);
+                    write_exemplar(exemplars, &example, out);
                 }
-                9
+                attributes
             }
             Value::Total { count, sum } => {
                 write_count_and_sum(count, sum as f64, out);
@@ -128,15 +141,27 @@ impl Writer<'_> {
     }
 }
 
-/// HistogramDataPoint.count = 4, sum = 5
+/// Of both kinds of histograms count = 4, sum = 5
 fn write_count_and_sum(count: u64, sum: f64, out: &mut Vec<u8>) {
     pb::fixed64(4, count, out);
     pb::fixed64(5, sum.to_bits(), out);
 }
 
-/// HistogramDataPoint.exemplars = 8: time_unix_nano = 2, as_double = 3, span_id = 4, trace_id = 5
-fn write_exemplar(example: &Example, out: &mut Vec<u8>) {
-    let at = pb::open(8, out);
+/// ExponentialHistogramDataPoint.scale = 6, zero_count = 7, positive = 8: offset = 1,
+/// bucket_counts = 2. Returns whether its lengths could be said.
+fn write_exponential(it: &Exponential, out: &mut Vec<u8>) -> bool {
+    pb::zigzag(6, it.scale(), out);
+    pb::fixed64(7, it.zeros(), out);
+    let positive = pb::open(8, out);
+    pb::zigzag(1, it.offset(), out);
+    let counts = pb::open(2, out);
+    it.counts().iter().for_each(|count| pb::varint(*count, out));
+    pb::close(counts, out) && pb::close(positive, out)
+}
+
+/// Exemplar.time_unix_nano = 2, as_double = 3, span_id = 4, trace_id = 5
+fn write_exemplar(field: u32, example: &Example, out: &mut Vec<u8>) {
+    let at = pb::open(field, out);
     pb::fixed64(2, example.time.0, out);
     pb::fixed64(3, example.took.as_secs_f64().to_bits(), out);
     pb::bytes(4, example.span_id.as_bytes(), out);

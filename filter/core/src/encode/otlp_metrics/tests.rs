@@ -1,5 +1,5 @@
 use super::*;
-use crate::encode::{Resource, Value};
+use crate::encode::{Resource, Value, otlp_json};
 use crate::id::{SpanId, TraceId};
 use crate::metrics::edges::{Edges, Passed};
 use crate::metrics::histogram::{Bounds, PROXY, REQUESTS};
@@ -35,15 +35,14 @@ fn told(attributes: &[KeyValue]) -> Vec<String> {
     attributes.iter().map(|it| format!("{}={}", it.key, value(it))).collect()
 }
 
-#[test]
-fn the_official_decoder_reads_every_metric() {
+/// Requests with the metric of their durations, and its attributes.
+fn cases() -> [(&'static str, Labels<'static>, &'static str); 5] {
     let learned = Labels { is_configured: false, ..GET };
     let fine = Labels { status: Some(200), error: "", ..learned };
     let call = CallLabels { system: "grpc", method: b"shop.Cart/Add", status: "OK" };
     let call = Labels { method: "", status: None, error: "", route: b"", call: Some(call), ..fine };
     let client = |it| Labels { kind: Kind::Client, cluster: b"cart", ..it };
-    let mut store = Store::new(100);
-    let cases = [
+    [
         (
             "http.server.request.duration",
             GET,
@@ -71,14 +70,19 @@ fn the_official_decoder_reads_every_metric() {
             "rpc.system.name=grpc rpc.method=shop.Cart/Add rpc.response.status_code=OK \
              error.type=INTERNAL hopspan.upstream.cluster=cart",
         ),
-    ];
+    ]
+}
+
+/// A report with something of each metric.
+fn written(shape: Shape) -> Vec<u8> {
+    let (mut store, mut edges) = (Store::new(100, shape), Edges::new(10, shape));
     let example = Example {
         trace_id: TraceId::from_bytes([1; 16]).unwrap(),
         span_id: SpanId::from_bytes([2; 8]).unwrap(),
         time: UnixNanos(16),
         took: Duration::from_secs(60),
     };
-    for (_, labels, _) in &cases {
+    for (_, labels, _) in &cases() {
         let took = Duration::from_millis(7);
         let measured = Measured { took, bodies: [3, 0], attempts: 2, example: None };
         store.record(labels, &measured);
@@ -86,7 +90,6 @@ fn the_official_decoder_reads_every_metric() {
         store.record(labels, &measured);
     }
     let open = OpenSeries { kind: Kind::Server, method: "GET", scheme: "https", count: 4 };
-    let mut edges = Edges::new(10);
     let called = Passed {
         kind: Kind::Client,
         own: b"shop",
@@ -98,7 +101,7 @@ fn the_official_decoder_reads_every_metric() {
     edges.record(&called, 0, &mut || true);
     let told_by_caller = Passed { kind: Kind::Server, is_told: true, ..called };
     edges.record(&Passed { other: Node::EXTERNAL, ..told_by_caller }, 0, &mut || false);
-    let mut proxy_time = Histogram::new(&PROXY);
+    let mut proxy_time = Histogram::new(shape, &PROXY);
     proxy_time.record(Duration::from_micros(250));
     let attributes = vec![("service.name".to_owned(), Value::Text("shop".into()))];
     let envelope = Envelope::new(&Resource { attributes }, "hopspan", "1.2.3");
@@ -111,10 +114,15 @@ fn the_official_decoder_reads_every_metric() {
         worker: 3,
         start: UnixNanos(17),
         time: UnixNanos(18),
+        shape,
     };
-    let bytes = write_request(&envelope, &snapshot).unwrap();
+    write_request(&envelope, &snapshot).unwrap()
+}
 
-    let read = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
+#[test]
+fn the_official_decoder_reads_every_metric() {
+    let cases = cases();
+    let read = ExportMetricsServiceRequest::decode(&written(Shape::Explicit)[..]).unwrap();
     let [group] = &read.resource_metrics[..] else { panic!("one resource") };
     assert_eq!(told(&group.resource.as_ref().unwrap().attributes), ["service.name=shop"]);
     let [scope] = &group.scope_metrics[..] else { panic!("one scope") };
@@ -204,6 +212,47 @@ fn points(metric: &opentelemetry_proto::tonic::metrics::v1::Metric) -> Vec<Strin
             it.data_points.iter().map(point).collect()
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn histograms_may_be_exponential() {
+    let read = ExportMetricsServiceRequest::decode(&written(Shape::Exponential)[..]).unwrap();
+    let metrics = &read.resource_metrics[0].scope_metrics[0].metrics;
+    let mut found = Vec::new();
+    for metric in metrics.iter().filter(|it| it.unit == "s") {
+        let Some(Data::ExponentialHistogram(it)) = &metric.data else { panic!("{metric:?}") };
+        assert_eq!(it.aggregation_temporality, 2, "cumulative");
+        for it in &it.data_points {
+            assert_eq!((it.start_time_unix_nano, it.time_unix_nano), (17, 18));
+            assert_eq!(told(&it.attributes).last().unwrap(), "hopspan.worker=3");
+            let positive = it.positive.as_ref().unwrap();
+            let last = positive.offset + positive.bucket_counts.len() as i32 - 1;
+            let counts: u64 = positive.bucket_counts.iter().sum();
+            assert_eq!((counts, it.zero_count), (it.count, 0));
+            let example = it.exemplars.first().map(|it| it.span_id[0]);
+            found.push((it.count, it.sum.unwrap(), it.scale, positive.offset, last, example));
+        }
+    }
+    let request = (2, 60.007, 3, -58, 47, Some(2));
+    let second = (1, 1.0, 4, -1, -1, None);
+    let want = [&[request; 5][..], &[second; 2], &[(1, 0.00025, 4, -192, -192, None)]].concat();
+    assert_eq!(found, want);
+    let sizes = metrics.iter().filter(|it| it.unit == "By");
+    assert!(sizes.clone().all(|it| matches!(it.data, Some(Data::Histogram(_)))));
+    assert_eq!(sizes.count(), 2);
+}
+
+#[test]
+fn json_says_the_same() {
+    for shape in [Shape::Explicit, Shape::Exponential] {
+        let bytes = written(shape);
+        let mut text = Vec::new();
+        otlp_json::transcode_metrics(&bytes, &mut text).unwrap();
+        let read: ExportMetricsServiceRequest = serde_json::from_slice(&text).unwrap();
+        let want = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
+        assert_eq!(read, want, "{}", String::from_utf8_lossy(&text));
+        assert!(text.len() < otlp_json::TIMES * bytes.len());
     }
 }
 

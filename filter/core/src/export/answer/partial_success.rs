@@ -4,7 +4,8 @@
 //! message ExportTraceServiceResponse { ExportTracePartialSuccess partial_success = 1; }
 //! message ExportTracePartialSuccess { int64 rejected_spans = 1; string error_message = 2; }
 //! ```
-//! In JSON, names are in lowerCamelCase, and an `int64` is a string or a number.
+//! That of metrics has `rejected_data_points`, and is the same otherwise. In JSON, names are in
+//! lowerCamelCase, and an `int64` is a string or a number.
 //!
 //! Sources: <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/collector/trace/v1/trace_service.proto>,
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
@@ -53,7 +54,8 @@ impl PartialSuccess {
     fn of_json(body: &[u8]) -> Option<Self> {
         let mut body: Json = json::parse(body).ok()?;
         let partial_success = body.get_mut("partialSuccess")?;
-        let rejected = match partial_success.get("rejectedSpans") {
+        let rejected = ["rejectedSpans", "rejectedDataPoints"];
+        let rejected = match rejected.iter().find_map(|it| partial_success.get(it)) {
             Some(Json::Number(it)) => it.as_i64(),
             Some(Json::String(it)) => it.parse().ok(),
             _ => None,
@@ -100,6 +102,7 @@ mod tests {
                 said(2, "why"),
             ),
             ("as a number", r#"{"partialSuccess":{"rejectedSpans":2}}"#, said(2, "")),
+            ("of metrics", r#"{"partialSuccess":{"rejectedDataPoints":"3"}}"#, said(3, "")),
             (
                 "a warning",
                 r#"{"partialSuccess":{"errorMessage":"\u006fh \"no\""}}"#,

@@ -36,9 +36,16 @@ fn now(seconds: u64) -> Now {
 }
 
 fn reporter() -> Reporter {
-    let settings =
-        Settings { interval: INTERVAL, max_series: 20, exemplars: true, proxy_time: false };
-    Reporter::new(&Resource::default(), &collector(), settings)
+    let settings = Settings {
+        otlp: true,
+        host: None,
+        interval: INTERVAL,
+        max_series: 20,
+        histogram: Shape::Explicit,
+        exemplars: true,
+        proxy_time: false,
+    };
+    Reporter::new(&Resource::default(), Some(&collector()), settings)
 }
 
 /// Counts a request that ends at this second.
@@ -76,7 +83,7 @@ fn a_report_leaves_every_interval_and_one_at_a_time() {
     it.answered(first, &status(200), now(24));
     let second = sent(&mut it, 24, false).unwrap();
     it.answered(first, &status(404), now(25));
-    assert!(!it.has_ended(), "an answer to what is not in flight");
+    assert!(it.is_on(), "an answer to what is not in flight");
     assert_eq!(sent(&mut it, 38, false), None);
     let third = sent(&mut it, 40, false).unwrap();
     assert_ne!(second, third, "no answer can come any more");
@@ -112,7 +119,7 @@ fn an_answer_decides_what_follows() {
             }
         }
         let said = std::iter::from_fn(|| it.notice()).count();
-        let ended = (it.has_ended(), it.wait(now(30).mono).is_none(), it.series() == 0);
+        let ended = (!it.is_on(), it.wait(now(30).mono).is_none(), it.series() == 0);
         assert_eq!((ended, said), ((ends, ends, ends), notices), "{why}");
     }
 }
@@ -129,10 +136,17 @@ fn two_of_a_kind_are_told_from_others() {
     let other = |resource: &str, settings| {
         let name = crate::encode::Value::Text(resource.into());
         let attributes = vec![("service.name".to_owned(), name)];
-        Reporter::new(&Resource { attributes }, &collector(), settings)
+        Reporter::new(&Resource { attributes }, Some(&collector()), settings)
     };
-    let settings =
-        Settings { interval: INTERVAL, max_series: 20, exemplars: true, proxy_time: false };
+    let settings = Settings {
+        otlp: true,
+        host: None,
+        interval: INTERVAL,
+        max_series: 20,
+        histogram: Shape::Explicit,
+        exemplars: true,
+        proxy_time: false,
+    };
     let it = other("a", settings);
     assert!(it.is_like(&other("a", settings)));
     assert!(!it.is_like(&other("b", settings)));
