@@ -10,6 +10,7 @@ use crate::bootstrap::{Direction, Setup};
 use crate::client::{Client, get};
 use crate::deadline::poll;
 use crate::hop::Hop;
+use crate::points::{last_points, sums};
 use crate::stats::Stats;
 use crate::upstream::{Answer, Seen};
 
@@ -30,12 +31,14 @@ async fn a_refused_update_leaves_the_old_configuration_at_work() {
 }
 
 #[tokio::test]
-async fn updates_under_load_cost_no_request_and_no_span() {
+async fn updates_under_load_cost_no_request_no_span_and_no_count() {
     // Longer than old listeners are drained: spans wait when their configuration ends.
     let batch = json!({ "schedule_delay_ms": 1500 });
     let hop = Hop::start_with(Direction::Inbound, ok, |it| {
         it.listener_from_file = true;
         it.configure("batch", batch.clone());
+        it.configure("metrics", json!({ "to": ["otlp", "host"] }));
+        it.workers = 4;
     })
     .await;
 
@@ -57,6 +60,7 @@ async fn updates_under_load_cost_no_request_and_no_span() {
         if update > 1 {
             let mut setup = from_file(&hop);
             setup.configure("batch", batch.clone());
+            setup.configure("metrics", json!({ "to": ["otlp", "host"] }));
             setup.configure("service", json!({ "version": update.to_string() }));
             hop.proxy.update(&setup);
         }
@@ -82,6 +86,15 @@ async fn updates_under_load_cost_no_request_and_no_span() {
     assert_eq!(versions, updates.chain([None]).collect());
     let ids: BTreeSet<_> = spans.iter().map(|it| it.span_id()).collect();
     assert_eq!(ids.len(), sent, "each span once");
+
+    let counted = |it: &Stats| it.hopspan_sum("requests.") == sent as i64;
+    hop.proxy.stats_when("each request counted", counted).await;
+    let durations = |reports: &[_]| {
+        let sums = sums(last_points(reports.to_vec()), &[], |it| it.ends_with("request.duration"));
+        sums.into_iter().map(|(_, count)| count).sum::<u64>()
+    };
+    let all = sent as u64;
+    hop.collector.metrics(|it| durations(it) == all).await;
 }
 
 /// How often the configuration changes, the first one counted.

@@ -96,7 +96,7 @@ fn counts_go_on_through_updates_and_what_is_open_ends() {
     for metrics in ["", r#","max_series":100"#] {
         let ratio = if metrics.is_empty() { 0.5 } else { 1.0 };
         let more = format!(r#","sampling":{{"ratio":{ratio}}}"#);
-        hopspan.reconfigure(&config(metrics, &more)).unwrap();
+        hopspan.reconfigure(config(metrics, &more)).unwrap();
         for worker in 0..2 {
             get(&hopspan.worker(worker).stream(), "/cart", UNSAMPLED, 200);
         }
