@@ -93,7 +93,7 @@ impl Routes {
     }
 
     /// The route of a request at its end. Only where something was `found`, a shape is learned.
-    pub fn at_end(&mut self, sought: Sought, found: bool) -> Option<Route> {
+    pub fn at_end(&mut self, sought: Sought, found: impl FnOnce() -> bool) -> Option<Route> {
         match sought {
             Sought::Nothing => None,
             Sought::Configured(route) => Some(Route::Configured(route)),

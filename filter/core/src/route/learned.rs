@@ -23,12 +23,12 @@ impl Learned {
         Self { shapes: Vec::new(), max }
     }
 
-    /// The route of a request whose path has this shape, and at which something was `found` or
-    /// not.
-    pub fn route(&mut self, shape: Vec<u8>, found: bool) -> Option<Route> {
+    /// The route of a request whose path has this shape. Whether something was `found` there is asked
+    /// of shapes alone that are new.
+    pub fn route(&mut self, shape: Vec<u8>, found: impl FnOnce() -> bool) -> Option<Route> {
         match self.shapes.binary_search_by(|it| (**it).cmp(&shape)) {
             Ok(_) => Some(Route::Learned(shape)),
-            Err(_) if !found => None,
+            Err(_) if !found() => None,
             Err(_) if self.shapes.len() >= self.max => Some(Route::Other),
             Err(place) => {
                 self.shapes.insert(place, shape.as_slice().into());
@@ -45,7 +45,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn told(learned: &mut Learned, path: &str, found: bool) -> Option<String> {
-        let route = learned.route(path.as_bytes().to_vec(), found)?;
+        let route = learned.route(path.as_bytes().to_vec(), || found)?;
         Some(String::from_utf8(route.text().to_vec()).unwrap())
     }
 

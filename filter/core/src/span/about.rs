@@ -1,6 +1,7 @@
 //! What a request was about: its route, and who was at the other ends.
 
 use super::exchange::Exchange;
+use super::hop::number;
 use crate::peer::Services;
 use crate::request::{Fact, Stream};
 use crate::route::{Route, Routes, Sought};
@@ -93,7 +94,7 @@ pub fn route(
         Ok(route) if !route.is_empty() => Sought::Configured(route.into()),
         _ => sought,
     };
-    routes.at_end(sought, has_found(exchange))
+    routes.at_end(sought, || has_found(exchange, stream))
 }
 
 /// What the proxy's route says of itself.
@@ -104,16 +105,18 @@ fn of_route(fact: Fact, stream: &mut impl Stream) -> Vec<u8> {
 /// Whether something was at the request's path: an upstream says so, and was asked for it.
 ///
 /// What the proxy answers itself says nothing of the path, and an answer to OPTIONS is often the
-/// same for all of them. Of an upgrade the host has no time. A host that is not asked for attempts
-/// is believed.
-fn has_found(exchange: &Exchange<'_>) -> bool {
+/// same for all of them. Of an upgrade the host has no time. Where attempts were not asked for, they
+/// are now; a host that does not know them is believed.
+fn has_found(exchange: &Exchange<'_>, stream: &mut impl Stream) -> bool {
     let method = http::known_method(exchange.request.method());
     let asks = !matches!(method, None | Some("OPTIONS" | "CONNECT" | "TRACE"));
-    asks && match exchange.status {
-        Some(200..=299 | 304) => {
-            exchange.breakdown.upstream.is_some() || exchange.attempts.is_none()
-        }
-        Some(101) => exchange.attempts.is_none_or(|it| it > 0),
+    let mut is_tried = |known: Option<u64>| {
+        let attempts = known.or_else(|| number(stream, Fact::Attempts));
+        attempts.is_none_or(|it| it > 0)
+    };
+    asks && match (exchange.status, exchange.attempts) {
+        (Some(200..=299 | 304), Some(_)) => exchange.breakdown.upstream.is_some(),
+        (Some(200..=299 | 304 | 101), attempts) => is_tried(attempts),
         _ => false,
     }
 }

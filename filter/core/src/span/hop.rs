@@ -93,15 +93,17 @@ impl<'a> Ending<'a> {
         }
     }
 
-    /// Asks the host for what metrics need.
-    pub fn counted(&self, stream: &mut impl Stream) -> Exchange<'a> {
+    /// Asks the host for what metrics need, of the upstream as well if that `is_asked`.
+    pub fn counted(&self, is_asked: bool, stream: &mut impl Stream) -> Exchange<'a> {
         let mut it = self.exchange(stream);
-        it.attempts = number(stream, Fact::Attempts);
+        if is_asked {
+            it.attempts = number(stream, Fact::Attempts);
+        }
         if it.may_have_failed() {
             self.explain(&mut it, stream);
         }
         let mut backend = None;
-        if it.attempts != Some(0) {
+        if is_asked && it.attempts != Some(0) {
             it.cluster = stream.fact(Fact::Cluster).unwrap_or_default();
             backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
         }
@@ -231,6 +233,6 @@ pub fn status(headers: Headers<'_>) -> Option<u16> {
     std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()
 }
 
-fn number(stream: &mut impl Stream, fact: Fact) -> Option<u64> {
+pub(super) fn number(stream: &mut impl Stream, fact: Fact) -> Option<u64> {
     stream.fact(fact).as_deref().and_then(integer).and_then(|it| u64::try_from(it).ok())
 }

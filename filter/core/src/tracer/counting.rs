@@ -177,7 +177,7 @@ impl Metering {
         let is_known =
             exchange.rpc.map_or(exchange.status == Some(200), |it| !it.is_unimplemented());
         let is_answered = exchange.attempts != Some(0) && exchange.status == Some(200);
-        match self.methods.route(method?.to_vec(), is_known && is_answered)? {
+        match self.methods.route(method?.to_vec(), || is_known && is_answered)? {
             Route::Other => Some(Route::Configured(rpc::OTHER.into())),
             method => Some(method),
         }
@@ -245,11 +245,17 @@ impl Tracer {
         let Self { metering: Some(metering), config, routes, stats, .. } = self else { return };
         let route = std::mem::take(&mut counted.route);
         let Counted { marks, measured, direction, request, piece, .. } = &counted;
-        host.gather_few();
+        // A server's side needs the status alone, but of calls: a proxy's own answer to one may be 200.
+        let is_asked = config.metrics.is_some_and(|it| it.proxy_time)
+            || request.rpc.is_some()
+            || direction.is_none_or(|it| config.kinds_on(it) != Kinds::One(Kind::Server));
+        if is_asked {
+            host.gather_few();
+        }
         let ended = marks.response_end.unwrap_or_else(|| now().mono);
         let direction = Direction::ask(&mut direction.clone(), host);
         let ending = Ending { marks, measured: *measured, request, piece, ended };
-        let exchange = ending.counted(host);
+        let exchange = ending.counted(is_asked, host);
         let route = about::route(&exchange, route, routes, host);
         let ended = Ended {
             exchange: &exchange,
