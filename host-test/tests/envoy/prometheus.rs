@@ -24,7 +24,7 @@ const RULES_TEST: &str = include_str!("../../../examples/prometheus/hopspan.rule
 async fn each_stat_has_a_clean_name_and_its_tag_as_a_label() {
     // As Istio writes it into the proxy's bootstrap for each of `extraStatTags`.
     let by_istio = |tag| json!({ "tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)") });
-    let tags = ["reason", "outcome", "what", "kind", "service"];
+    let tags = ["reason", "outcome", "what", "kind", "level", "service"];
     for (why, stats_config, service_label) in [
         ("the file", stats_tags(), "service_name"),
         ("Istio's", json!({ "stats_tags": tags.map(by_istio) }), "service"),
