@@ -46,7 +46,7 @@ usage: ./build.sh WORD
   test             everything that a change must pass
   wasm             build dist/hopspan.wasm
   release          what is published, in dist/: the module, its image for registries, what it is made of,
-                   schema, alert rules, checksums
+                   schema, rules, dashboards, checksums
   check FILE...    judge hopspan in the files of Envoy, Istio, Envoy Gateway or Higress, or its
                    configuration alone (check --help: what is found)
   explain          say what the filter would do with a request, and why (explain --help)

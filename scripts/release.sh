@@ -16,7 +16,8 @@ word_release() {
     step read-back "read it back, layer by layer" read_image_back
     check_with_skopeo
     step sbom "what the module is made of: dist/hopspan.cdx.json" build_sbom "$tool"
-    step others "schema, alert rules, checksums" copy_others
+    step others "schema, rules, dashboards, checksums" copy_others
+    step complete "all that is promised is there, and is what its checksum says" judge_release
     printf '%-18s dist/ has version %s:\n' "" "$version"
     sed 's/^/                     /' "$root/dist/SHA256SUMS"
 }
@@ -137,10 +138,32 @@ PYTHON
 
 copy_others() {
     cp -- "$root/filter/schema.json" "$root/dist/hopspan.schema.json"
-    cp -- "$root/examples/prometheus/hopspan.rules.yml" "$root/examples/prometheus/stats_tags.yaml" "$root/dist/"
+    cp -- "$root/examples/prometheus/"{hopspan.rules,services.rules}.yml "$root/examples/prometheus/stats_tags.yaml" "$root/dist/"
+    mkdir -p -- "$root/dist/dashboards"
+    cp -- "$root/examples/dashboards/"*.json "$root/dist/dashboards/"
     cd -- "$root/dist"
     local files
     files=$(find . -type f -not -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort)
     # shellcheck disable=SC2086 # names without spaces
     sha256sum -- $files >SHA256SUMS
 }
+
+# What CONTRIBUTING promises of a release, read back: nothing is missing, nothing came along, each file is what
+# its checksum says, and what is JSON or YAML can be read.
+judge_release() (
+    cd -- "$root/dist"
+    sha256sum --check --strict --quiet SHA256SUMS
+    diff <(sed 's/^[0-9a-f]*  //' SHA256SUMS) <(find . -type f -not -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort)
+    local file
+    for file in hopspan.wasm hopspan.schema.json hopspan.cdx.json hopspan.rules.yml services.rules.yml stats_tags.yaml \
+        oci/index.json oci/oci-layout; do
+        [[ -s $file ]] || die "dist/$file is missing"
+    done
+    diff --recursive --exclude=README.md -- "$root/examples/dashboards" dashboards
+    python3 - <<'PYTHON'
+import json, pathlib
+
+titles = [json.loads(it.read_text())["title"] for it in pathlib.Path("dashboards").iterdir()]
+assert titles and len(set(titles)) == len(titles), titles
+PYTHON
+)

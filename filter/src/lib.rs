@@ -18,3 +18,4 @@ mod say;
 mod stats;
 mod hand_over;
 mod root;
+mod roots;

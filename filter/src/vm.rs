@@ -7,6 +7,7 @@ use crate::facts::CurrentStream;
 use crate::hand_over::Lineage;
 use crate::host::{self, Buffer, Level, Map, Status};
 use crate::root::Root;
+use crate::roots::Roots;
 use crate::say;
 use crate::shared::SharedData;
 use crate::stats::ProxyStats;
@@ -27,8 +28,7 @@ pub struct Vm {
     clock: Clock,
     ids: Option<Generator>,
     stats: ProxyStats,
-    /// A configuration that was not read yet is `None`.
-    roots: FxHashMap<u32, Option<Root>>,
+    roots: Roots,
     streams: FxHashMap<u32, StreamState>,
     /// What tries must know of their requests.
     requests: Requests,
@@ -74,7 +74,7 @@ impl Vm {
 
     pub(crate) fn create(&mut self, context: u32, root: u32) {
         if root == 0 {
-            self.roots.insert(context, None);
+            self.roots.put(context, None);
         } else {
             self.streams.insert(context, StreamState { root, phase: Phase::New });
         }
@@ -130,7 +130,7 @@ impl Vm {
         });
         let (unknown_keys, delay) = (config.unknown_keys, config.batch.schedule_delay);
         let mut tracer = Tracer::new(config);
-        for other in self.roots.values().flatten() {
+        for (_, other) in self.roots.all() {
             tracer.count_with(&other.tracer);
         }
         let mut it = Root::new(tracer, Lineage::new(&document), own);
@@ -138,13 +138,13 @@ impl Vm {
         it.set(Stat::ConfigUnknownKeys, unknown_keys);
         it.wake_after(delay);
         self.sees_tries |= it.tracer.sees_tries();
-        self.roots.insert(root, Some(it));
+        self.roots.put(root, Some(it));
         true
     }
 
     pub(crate) fn tick(&mut self, root: u32) {
         let ids = self.ids.get_or_insert_with(seeded);
-        if let Some(Some(it)) = self.roots.get_mut(&root) {
+        if let Some(it) = self.roots.get_mut(root) {
             it.tick(ids);
             self.sent(root);
         }
@@ -153,7 +153,7 @@ impl Vm {
     pub(crate) fn request_headers(&mut self, context: u32, end_of_stream: bool) {
         let Self { ids, roots, streams, requests, sees_tries, old_names, .. } = self;
         let Some(stream) = streams.get_mut(&context) else { return };
-        let Some(Some(Root { tracer, serves, .. })) = roots.get_mut(&stream.root) else { return };
+        let Some(Root { tracer, serves, .. }) = roots.get_mut(stream.root) else { return };
         *serves = true;
         if !tracer.config().enabled {
             stream.phase = Phase::Open(None);
@@ -214,7 +214,7 @@ impl Vm {
         }
         if let Phase::Open(Some(span)) = &mut stream.phase {
             if span.wants_response()
-                && let Some(Some(Root { tracer, .. })) = roots.get_mut(&stream.root)
+                && let Some(Root { tracer, .. }) = roots.get_mut(stream.root)
             {
                 let mut current = CurrentStream::under_way(*old_names);
                 for edit in tracer.respond(span, &mut current, host::monotonic) {
@@ -271,7 +271,7 @@ impl Vm {
             Phase::Open(Some(span)) if span.is_recorded() => requests.end(span.span_id),
             _ => Tried::Unseen,
         };
-        let Some(Some(root)) = roots.get_mut(&stream.root) else { return };
+        let Some(root) = roots.get_mut(stream.root) else { return };
         let is_try = root.tracer.sees_tries();
         let mut current = match is_try {
             true => CurrentStream::of_try(*old_names),
@@ -300,7 +300,7 @@ impl Vm {
 
     pub(crate) fn call_answered(&mut self, root: u32, token: u32, responded: bool, size: usize) {
         let ids = self.ids.get_or_insert_with(seeded);
-        if let Some(Some(root)) = self.roots.get_mut(&root) {
+        if let Some(root) = self.roots.get_mut(root) {
             root.call_answered(token, responded, size, ids);
         }
         self.sent(root);

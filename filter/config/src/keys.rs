@@ -122,6 +122,9 @@ group! {
         max_queue_bytes: Count<4_096, 268_435_456> = Limits::default().max_queue_bytes,
         /// Most requests in flight.
         max_in_flight: Count<1, 100> = Limits::default().max_in_flight,
+        /// Most bytes that requests under way hold. Beyond three quarters of it requests that
+        /// begin are not recorded, beyond all of it they are not counted; context goes on.
+        max_open_bytes: Count<4_096, 536_870_912> = Limits::default().max_open_bytes,
     }
 }
 

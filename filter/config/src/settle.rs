@@ -171,6 +171,7 @@ impl Batch {
             max_queue_size,
             max_queue_bytes,
             max_in_flight,
+            max_open_bytes,
         } = self;
         Limits {
             schedule_delay: schedule_delay_ms.value,
@@ -179,6 +180,7 @@ impl Batch {
             max_queue_size: max_queue_size.value,
             max_queue_bytes: max_queue_bytes.value,
             max_in_flight: max_in_flight.value,
+            max_open_bytes: max_open_bytes.value,
         }
     }
 }

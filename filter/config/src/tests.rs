@@ -135,7 +135,7 @@ fn nothing_written_is_every_default() {
             effective,
             concat!(
                 r#"{"access_log":{"filter_state":false},"batch":{"max_export_batch_bytes":1048576,"max_export_batch_size":512,"#,
-                r#""max_in_flight":2,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
+                r#""max_in_flight":2,"max_open_bytes":67108864,"max_queue_bytes":4194304,"max_queue_size":4096,"#,
                 r#""schedule_delay_ms":1000},"collector":{"compression":"none","headers":{},"metrics_path":"/v1/metrics","#,
                 r#""protocol":"http/protobuf","timeout_ms":10000,"traces_path":"/v1/traces"},"#,
                 r#""direction":"auto","explain":{},"metrics":{"announce_caller":"auto","exemplars":true,"#,
@@ -175,7 +175,7 @@ fn every_key_reaches_its_setting() {
             "batch": {
                 "schedule_delay_ms": 10, "max_export_batch_size": 7,
                 "max_export_batch_bytes": 4096, "max_queue_size": 8, "max_queue_bytes": 5000.0,
-                "max_in_flight": 3
+                "max_in_flight": 3, "max_open_bytes": 6000
             },
             "retry": {
                 "enabled": false, "initial_backoff_ms": 1, "max_backoff_ms": 2, "max_elapsed_ms": 0
@@ -231,6 +231,7 @@ fn every_key_reaches_its_setting() {
         max_queue_size: 8,
         max_queue_bytes: 5000,
         max_in_flight: 3,
+        max_open_bytes: 6000,
     };
     assert_eq!(config.batch, limits);
     let retry = Retry {

@@ -22,6 +22,8 @@ pub struct Limits {
     pub max_queue_bytes: usize,
     /// Most requests in flight.
     pub max_in_flight: usize,
+    /// Most bytes that requests hold which are under way, before less is kept of further ones.
+    pub max_open_bytes: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +35,7 @@ impl Default for Limits {
             max_queue_size: 4096,
             max_queue_bytes: 4 << 20,
             max_in_flight: 2,
+            max_open_bytes: 64 << 20,
         }
     }
 }

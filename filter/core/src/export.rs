@@ -110,23 +110,29 @@ impl Exporter {
     }
 
     /// Takes a finished span, or counts why not.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
     pub fn push(
         &mut self,
         priority: Priority,
         stats: &mut Stats,
         encode: impl FnOnce(&mut Vec<u8>) -> bool,
-    ) {
+    ) -> Result<(), Refused> {
         stats.count(Stat::SpansCreated);
-        stats.count(match self.queue.push(priority, encode) {
+        let pushed = self.queue.push(priority, encode);
+        stats.count(match pushed {
             Ok(()) => Stat::SpansQueued,
             Err(Refused::QueueFull) => Stat::DroppedQueueFull,
             Err(Refused::TooBig) => Stat::DroppedTooBig,
         });
+        pushed
     }
 
-    /// Whether there may be a place for a span of something that went well.
-    pub fn has_place(&self) -> bool {
-        self.queue.has_place(Priority::Normal)
+    /// Whether there may be a place for one more span.
+    pub fn has_place(&self, priority: Priority) -> bool {
+        self.queue.has_place(priority)
     }
 
     /// Counts spans that there is no place for, so that nobody makes them.

@@ -3,6 +3,7 @@
 pub mod name;
 pub mod custom;
 pub mod request_text;
+pub mod held;
 pub mod active;
 pub mod exchange;
 pub mod about;

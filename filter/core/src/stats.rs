@@ -115,6 +115,11 @@ stats! {
     RedactionsBaggage Counter "hopspan.redactions.kind=.=baggage;.;" "Members of baggage that were replaced because of their names."
     RedactionsProperty Counter "hopspan.redactions.kind=.=property;.;" "Properties of the proxy that were replaced because of their names."
     NativeTracing Counter "hopspan.native_tracing" "Requests, of the first on each worker, whose traceparent the proxy's own tracer overwrote."
+    Pressure1 Gauge "hopspan.pressure.level=.=1;.;" "Workers whose queue has no room for spans of requests that went well."
+    Pressure2 Gauge "hopspan.pressure.level=.=2;.;" "Workers that give up spans altogether: the queue is full, or requests under way hold three quarters of batch.max_open_bytes."
+    Pressure3 Gauge "hopspan.pressure.level=.=3;.;" "Workers that give up counting, too: requests under way hold batch.max_open_bytes. Context still goes on."
+    GivenUpSpan Counter "hopspan.given_up.what=.=span;.;" "Requests that were sampled and are not recorded, for want of memory."
+    GivenUpMetrics Counter "hopspan.given_up.what=.=metrics;.;" "Requests that are not counted, for want of memory."
     Degraded Counter "hopspan.degraded" "Host calls that failed where they should not; the request went through."
 }
 

@@ -11,6 +11,7 @@
 mod access_log;
 mod native_tracing;
 mod keep;
+mod pressure;
 mod exporting;
 mod recording;
 mod counting;
@@ -47,6 +48,7 @@ use crate::timing::Marks;
 use crate::trust::Action;
 use counting::Metering;
 pub use exporting::DRAIN;
+use pressure::Pressure;
 use std::rc::Rc;
 
 /// What a request's headers led to.
@@ -67,6 +69,7 @@ pub struct Tracer {
     routes: Routes,
     exporter: Option<Exporter>,
     metering: Option<Metering>,
+    pressure: Pressure,
     /// hopspan's own counters, for the adapter to hand to the host.
     pub stats: Stats,
     notices: Vec<Notice>,
@@ -93,6 +96,7 @@ impl Tracer {
             routes: Routes::new(config.routes.clone()),
             exporter,
             metering: Metering::of(&config),
+            pressure: Pressure::new(config.batch.max_open_bytes),
             stats: Stats::default(),
             notices: Vec::new(),
             looks: native_tracing::LOOKS,
@@ -136,7 +140,7 @@ impl Tracer {
         ids: &mut Generator,
         is_explained: bool,
     ) -> (Started, Option<Vec<u8>>) {
-        let Self { config, sampler, routes, stats, exporter, metering, .. } = self;
+        let Self { config, sampler, routes, stats, exporter, metering, pressure, .. } = self;
         if !config.enabled {
             return (Started::default(), None);
         }
@@ -145,7 +149,8 @@ impl Tracer {
         let mut origin = Origin::of(&mut request, config, sampler, head.now, ids, stats);
         let is_stripped = config.egress.strips(&mut request);
         let is_left_out = matches!(origin.verdict.by, By::Disabled | By::Export);
-        let is_sampled = origin.verdict.sampled && exporter.is_some();
+        let is_wanted = origin.verdict.sampled && exporter.is_some();
+        let is_sampled = is_wanted && pressure.may_record(stats);
         let may_be_kept =
             !origin.verdict.sampled && !is_left_out && !config.keep.is_off() && exporter.is_some();
         // Where nothing is recorded, what a trusted caller sent goes on as it came.
@@ -205,10 +210,9 @@ impl Tracer {
             }
         };
         let kinds = request.known_direction().map(|it| config.kinds_on(it));
-        let open = match metering {
-            Some(it) if !is_left_out => it.begin(&fields, kinds, head.now),
-            _ => None,
-        };
+        let metering = metering.as_mut().filter(|_| !is_left_out && pressure.may_count(stats));
+        let counts = metering.is_some();
+        let open = metering.and_then(|it| it.begin(&fields, kinds, head.now));
         let state = if is_sampled {
             let may_speak =
                 fields.is_forwarded() && config.trust.action(&mut request) == Action::Continue;
@@ -252,15 +256,25 @@ impl Tracer {
         let announced = may_be_kept && origin.outgoing.announcement.is_some();
         let counted = match state {
             State::Recording(_) => None,
-            _ if is_left_out => None,
+            _ if !counts => None,
             State::Passing | State::Waiting(_) => {
                 let direction = request.known_direction();
                 self.to_count(&fields, direction, marks, origin.caller.take(), open)
             }
         };
         let told = told.into_boxed_slice();
-        let span =
-            ActiveSpan { trace_id, span_id, flags, is_ours, announced, told, state, counted };
+        let share = self.pressure.hold(state.size(counted.as_deref()));
+        let span = ActiveSpan {
+            trace_id,
+            span_id,
+            flags,
+            is_ours,
+            announced,
+            told,
+            state,
+            counted,
+            share,
+        };
         if is_logged && !access_log::tell(trace_id, child_id, flags, host) {
             self.stats.count(Stat::Degraded);
         }

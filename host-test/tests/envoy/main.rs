@@ -58,6 +58,7 @@ mod readme;
 mod export_page;
 mod examples;
 mod operations;
+mod sizing;
 mod prometheus;
 mod resource;
 mod access_log;

@@ -24,10 +24,12 @@ use crate::upstream::{Answer, Seen};
 
 const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Another version of the module, for the proxy: it goes by the bytes.
+/// Another version of the module: that of an earlier release, where `HOPSPAN_OLDER_WASM` names one;
+/// else this one in other bytes, by which a proxy goes.
 fn another_module() -> (TempDir, PathBuf) {
     let directory = tempfile::Builder::new().prefix("hopspan-module-").tempdir().unwrap();
-    let mut bytes = fs::read(proxy::wasm()).expect("the module");
+    let older = std::env::var_os("HOPSPAN_OLDER_WASM").filter(|it| !it.is_empty());
+    let mut bytes = fs::read(older.map_or_else(proxy::wasm, PathBuf::from)).expect("a module");
     // A custom section, which means nothing: its id, its length, and its name with its length.
     bytes.extend(b"\x00\x06\x05other");
     let path = directory.path().join("other.wasm");
@@ -66,14 +68,25 @@ async fn a_module_is_upgraded_and_taken_back_under_traffic_and_nothing_is_lost()
     assert_eq!(stats.hopspan_sum("spans.dropped."), 0, "{stats}");
 }
 
-/// An older module meets the keys of a newer one's document as ones that it does not know.
+/// An older module meets the keys of a newer one's document as ones that it does not know: the
+/// document goes first, then the module, and both the same way back.
 #[tokio::test]
 async fn an_older_module_does_its_work_with_a_newer_document() {
-    let mut trial = Trial::start(|it| it.listener_from_file = true).await;
+    let (_directory, older) = another_module();
+    let mut trial = Trial::start(|it| {
+        it.listener_from_file = true;
+        it.drain_seconds = LONGER_THAN_TO_COMPILE;
+        it.module = Some(older.clone());
+    })
+    .await;
 
     trial.update(|it| it.configure("of_a_later_version", json!({ "key": [1, 2] }))).await;
-    trial.until("two unknown keys", |it| it.hopspan("config.unknown_keys") > 0).await;
+    trial.until("unknown keys", |it| it.hopspan("config.unknown_keys") > 0).await;
     trial.drained().await;
+    for module in [None, Some(older)] {
+        trial.update(|it| it.module = module).await;
+        trial.drained().await;
+    }
     let document = |it: &mut Setup| {
         it.hopspan
             .as_mut()

@@ -43,6 +43,11 @@ impl Stats {
         self.0.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, value)| value).sum()
     }
 
+    /// How many stats hopspan has.
+    pub(crate) fn count_of_hopspan(&self) -> usize {
+        self.0.keys().filter(|it| it.starts_with(PREFIX)).count()
+    }
+
     /// How many spans were created here, or taken over from a predecessor, and are nowhere:
     /// neither exported, nor dropped for a reason, nor handed over, nor waiting. 0, always.
     pub(crate) fn unaccounted_spans(&self) -> i64 {

@@ -70,6 +70,7 @@ mod encodings;
 mod gzip;
 mod updates;
 mod hand_over;
+mod pressure;
 mod broken_hand_over;
 
 // What people write.

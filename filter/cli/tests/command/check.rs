@@ -28,6 +28,7 @@ fn a_good_configuration_is_ok_and_shown_in_full() {
     "max_export_batch_bytes": 1048576,
     "max_export_batch_size": 512,
     "max_in_flight": 2,
+    "max_open_bytes": 67108864,
     "max_queue_bytes": 4194304,
     "max_queue_size": 4096,
     "schedule_delay_ms": 1000

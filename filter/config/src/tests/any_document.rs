@@ -103,6 +103,7 @@ fn within(config: &Config) {
         max_queue_size,
         max_queue_bytes,
         max_in_flight,
+        max_open_bytes,
     } = config.batch;
     assert!((10..=60_000).contains(&schedule_delay.as_millis()));
     assert!((1..=100_000).contains(&max_export_batch_size));
@@ -110,6 +111,7 @@ fn within(config: &Config) {
     assert!((max_export_batch_size..=1_000_000).contains(&max_queue_size));
     assert!((max_export_batch_bytes..=268_435_456).contains(&max_queue_bytes));
     assert!((1..=100).contains(&max_in_flight));
+    assert!((4096..=536_870_912).contains(&max_open_bytes));
     let Retry { enabled: _, initial_backoff, max_backoff, max_elapsed } = config.retry;
     assert!(initial_backoff >= Duration::from_millis(1) && initial_backoff <= max_backoff);
     assert!(max_backoff <= Duration::from_secs(600));

@@ -78,7 +78,7 @@ impl Scene {
 
     fn push(&mut self, spans: usize) {
         for _ in 0..spans {
-            self.exporter.push(Priority::Normal, &mut self.stats, |out| {
+            let _ = self.exporter.push(Priority::Normal, &mut self.stats, |out| {
                 out.push(1);
                 true
             });
@@ -333,7 +333,7 @@ proptest! {
             match event {
                 0..=3 => {
                     let priority = if detail % 4 == 0 { Priority::High } else { Priority::Normal };
-                    exporter.push(priority, &mut stats, |out| {
+                    let _ = exporter.push(priority, &mut stats, |out| {
                         out.resize(out.len() + usize::from(detail), 7);
                         detail % 50 != 0
                     });

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::custom::Attribute;
+use super::held::Share;
 use super::request_text::RequestText;
 use crate::context::{SpanContext, TraceFlags};
 use crate::id::{SpanId, TraceId};
@@ -35,6 +36,8 @@ pub struct ActiveSpan {
     pub state: State,
     /// What metrics need of it where it is not recorded; `None` where it is not counted.
     pub counted: Option<Box<Counted>>,
+    /// Its part of what all open requests hold, if it is recorded or counted.
+    pub share: Option<Share>,
 }
 
 /// What a hop needs that is counted, but not recorded.
@@ -129,6 +132,18 @@ pub struct Recording {
     pub caller: Option<Box<str>>,
     /// Where it counts as open, until it ends.
     pub open: Option<Place>,
+}
+
+impl State {
+    /// What a stream in this state keeps for its end, with what is `counted` of it, in bytes.
+    pub fn size(&self, counted: Option<&Counted>) -> usize {
+        let (own, text) = match (self, counted) {
+            (Self::Recording(it), _) => (size_of::<Recording>(), it.request.size()),
+            (_, Some(it)) => (size_of::<Counted>(), it.request.size()),
+            (_, None) => (0, 0),
+        };
+        text.saturating_add(own)
+    }
 }
 
 impl ActiveSpan {

@@ -50,6 +50,17 @@ pub enum Value {
     Flag(bool),
 }
 
+impl Value {
+    /// How much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let text = match self {
+            Self::Text(text) => text.capacity(),
+            Self::Integer(_) | Self::Float(_) | Self::Flag(_) => 0,
+        };
+        text.saturating_add(size_of::<Attribute>())
+    }
+}
+
 /// What a property holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Type {

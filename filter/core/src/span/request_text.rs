@@ -100,6 +100,11 @@ impl RequestText {
         Self { bytes, ends, rpc, timeout, redacted: Counts::default() }
     }
 
+    /// How long it is, in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// `:method`
     pub fn method(&self) -> &[u8] {
         self.part(0)

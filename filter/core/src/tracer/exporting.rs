@@ -25,6 +25,7 @@ impl Tracer {
         }
         if due {
             self.next_flush = mono.plus(delay);
+            self.settle_pressure();
         }
         let wait = self.next_flush.since(mono);
         self.report_wait(mono).map_or(wait, |it| it.min(wait))
@@ -84,6 +85,7 @@ impl Tracer {
     /// after. What it does not take is counted as lost by the shutdown.
     pub fn hand_over(&mut self, mut give: impl FnMut(&[u8]) -> bool) {
         self.leave_metrics();
+        self.end_pressure();
         if let Some(exporter) = &mut self.exporter {
             exporter.hand_over(&mut self.stats, &mut give);
         }

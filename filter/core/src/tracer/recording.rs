@@ -3,7 +3,7 @@
 use super::Tracer;
 use super::counting::count_carried;
 use crate::attempt::Tried;
-use crate::batch::Priority;
+use crate::batch::{Priority, Refused};
 use crate::config::Config;
 use crate::encode::otlp;
 use crate::request::{Direction, Stream};
@@ -26,7 +26,8 @@ impl Tracer {
     ) -> bool {
         let Some(exporter) = &mut self.exporter else { return false };
         // Without a place in the queue all that is asked is whether it failed: that may have one.
-        let is_narrow = is_sampled && tried.tries().is_none() && !exporter.has_place();
+        let is_narrow =
+            is_sampled && tried.tries().is_none() && !exporter.has_place(Priority::Normal);
         let detail = if is_narrow { Detail::Minimal } else { self.config.spans.detail };
         if detail == Detail::Full {
             host.gather();
@@ -51,6 +52,7 @@ impl Tracer {
             }
             if is_refused {
                 exporter.refuse(if kinds == Kinds::Both { 2 } else { 1 }, &mut self.stats);
+                self.pressure.is_refused(Priority::Normal);
             }
             return is_refused && exporter.is_ready(hop.ended);
         }
@@ -104,9 +106,12 @@ impl Tracer {
                 Outcome::Failed(_) => Priority::High,
             };
             let side = Side { exchange: &exchange, kind, place, outcome: &outcome };
-            exporter.push(priority, &mut self.stats, |out| {
+            let pushed = exporter.push(priority, &mut self.stats, |out| {
                 otlp::write_span(&span, &side, settings.limits, out)
             });
+            if pushed == Err(Refused::QueueFull) {
+                self.pressure.is_refused(priority);
+            }
         }
         exporter.is_ready(hop.ended)
     }
