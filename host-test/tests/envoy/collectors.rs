@@ -18,6 +18,7 @@ mod zipkin_json;
 mod dashboards;
 mod connectors;
 mod forwarding;
+mod examples;
 
 use std::path::PathBuf;
 
