@@ -100,7 +100,8 @@ TEXT
 
 word_clean() {
     step clean "remove target/, dist/ and the module of the playground" \
-        rm -rf -- "$root/target" "$root/dist" "$root/filter/core/fuzz/target" "$playground"
+        rm -rf -- "$root/target" "$root/dist" "$root/filter/core/fuzz/target" \
+        "$root/examples/lens/fuzz/target" "$playground"
     rm -rf -- "$root/target" # the log of this very step
 }
 
