@@ -44,6 +44,8 @@ usage: ./build.sh WORD
   demo             start a small mesh of real Envoys and a page that shows it; Ctrl-C ends it
                    (demo --check: some seconds without a terminal; demo --help: its options)
   test             everything that a change must pass
+  lens             start Lens alone: it receives traces and metrics, and shows them on a page
+                   (lens --help: its options)
   wasm             build dist/hopspan.wasm
   release          what is published, in dist/: the module, its image for registries, what it is made of,
                    schema, rules, dashboards, checksums
@@ -73,10 +75,10 @@ usage: ./build.sh WORD
                    the tests in real Envoy, on all supported ones or on those that are named
   test-collectors  what a real OpenTelemetry Collector and a real Zipkin make of hopspan's spans
   collector        build that Collector and get that Zipkin, once, and say where they are
-  clean            remove all that this script made: target/ and dist/
+  clean            remove all that this script made
 
 what `test` is made of, in this order:
-  fmt  lint  shell  docs  deny  unit  browser  wasm  host  envoy  rules
+  fmt  browser  lint  shell  docs  deny  unit  wasm  host  envoy  rules
   test-collectors  schema  demo --check  page  fuzz (short)
 
 slow ones, not in `test`:
@@ -97,8 +99,9 @@ TEXT
 }
 
 word_clean() {
-    step clean "remove target/ and dist/" \
-        rm -rf -- "$root/target" "$root/dist" "$root/filter/core/fuzz/target"
+    step clean "remove target/, dist/ and the module of the playground" \
+        rm -rf -- "$root/target" "$root/dist" "$root/filter/core/fuzz/target" \
+        "$root/examples/lens/fuzz/target" "$playground"
     rm -rf -- "$root/target" # the log of this very step
 }
 
@@ -108,7 +111,7 @@ main() {
     cd -- "$root"
     case $word in
         help | -h | --help) word_help ;;
-        demo | check | explain | stat | routes | edges | top | fuzz | soak | bench | test-versions)
+        demo | lens | check | explain | stat | routes | edges | top | fuzz | soak | bench | test-versions)
             "word_${word//-/_}" "$@"
             ;;
         test | wasm | release | doctor | test-collectors | collector | clean | reproducible | \

@@ -8,12 +8,12 @@ word_test() {
     local began
     began=$(now)
     word_fmt
+    word_browser # a part of Lens
     word_lint
     word_shell
     word_docs
     word_deny
     word_unit
-    word_browser
     word_wasm
     word_host
     word_envoy
@@ -185,6 +185,7 @@ demo_check() {
 demo_ready() {
     rust
     word_wasm
+    word_browser
     use_envoy
     export HOPSPAN_WASM=$module
     step demo-build "build the demo" cargo build --locked --package hopspan-demo

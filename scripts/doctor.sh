@@ -82,19 +82,25 @@ doctor_rust() {
 }
 
 doctor_wasm() {
-    if [[ ${HOPSPAN_WASM_TOOLCHAIN:-} != debian ]] && has_target wasm32-wasip1; then
-        here wasm32-wasip1 "the active toolchain has it"
-    elif has_debian_wasm; then
-        here wasm32-wasip1 "Debian's $(/usr/bin/rustc --version), with a standard library built from source"
-    elif type -P rustup >/dev/null; then
-        later wasm32-wasip1 "rustup target add wasm32-wasip1, or else the packages ${debian_wasm[*]}"
-    else
-        by_package wasm32-wasip1 "compiles the module" "$rustup_hint" "${debian_wasm[@]}"
-    fi
+    doctor_target wasm32-wasip1 "compiles the module"
+    doctor_target wasm32-unknown-unknown "compiles the playground of Lens"
     if type -P wasm-opt >/dev/null; then
         here wasm-opt "$(wasm-opt --version)"
     else
         by_package wasm-opt "makes the module smaller" "" binaryen
+    fi
+}
+
+doctor_target() {
+    local name=${1%-unknown}
+    if [[ ${HOPSPAN_WASM_TOOLCHAIN:-} != debian ]] && has_target "$1"; then
+        here "$name" "the active toolchain has it"
+    elif has_debian_wasm; then
+        here "$name" "Debian's $(/usr/bin/rustc --version), with a standard library built from source"
+    elif type -P rustup >/dev/null; then
+        later "$name" "rustup target add $1, or else the packages ${debian_wasm[*]}"
+    else
+        by_package "$name" "$2" "$rustup_hint" "${debian_wasm[@]}"
     fi
 }
 

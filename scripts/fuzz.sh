@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# Fuzzing: parsers, and a whole request through core. Needs a nightly compiler and a C++ compiler.
+# Fuzzing: parsers, a whole request through core, and what Lens receives. Needs a nightly compiler and a
+# C++ compiler.
 
 cargo_fuzz=0.13.2
-fuzz_home=$root/filter/core/fuzz
+fuzz_core=$root/filter/core/fuzz
+fuzz_lens=$root/examples/lens/fuzz # its targets are called lens_...
 fuzz_work=$target/fuzz
 
 word_fuzz() {
@@ -17,13 +19,19 @@ word_fuzz() {
     local why
     why=$(cannot_fuzz)
     [[ -z $why ]] || die "$why"
-    fuzz_ready
-    [[ -z $only ]] || [[ $'\n'$fuzz_targets$'\n' == *$'\n'"$only"$'\n'* ]] ||
-        usage "there is no fuzz target \"$only\", only: ${fuzz_targets//$'\n'/ }"
-    run_targets "$seconds" "${only:-$fuzz_targets}"
+    fuzz_tools
+    local all home
+    all=$(fuzz_cargo "$fuzz_core" list; fuzz_cargo "$fuzz_lens" list)
+    [[ -z $only ]] || [[ $'\n'$all$'\n' == *$'\n'"$only"$'\n'* ]] ||
+        usage "there is no fuzz target \"$only\", only: ${all//$'\n'/ }"
+    for home in "$fuzz_core" "$fuzz_lens"; do
+        [[ -n $only && $home != "$(fuzz_home "$only")" ]] || fuzz_build "$home"
+    done
+    run_targets "$seconds" "${only:-$all}"
 }
 
-# In `test`: about 20 seconds in all, beside the compilation.
+# In `test`: about 20 seconds in all, beside the compilation. Those of Lens are left out, whose
+# compilation alone takes minutes; `cargo test` sends their seeds.
 fuzz_shortly() {
     local why
     why=$(cannot_fuzz)
@@ -31,10 +39,12 @@ fuzz_shortly() {
         skip fuzz "$why"
         return
     fi
-    fuzz_ready
-    local count
-    count=$(wc -l <<<"$fuzz_targets")
-    run_targets $(((20 + count - 1) / count)) "$fuzz_targets"
+    fuzz_tools
+    fuzz_build "$fuzz_core"
+    local all count
+    all=$(fuzz_cargo "$fuzz_core" list)
+    count=$(wc -l <<<"$all")
+    run_targets $(((20 + count - 1) / count)) "$all"
 }
 
 # The reason why this machine cannot fuzz, with its remedy; nothing if it can.
@@ -48,19 +58,29 @@ nightly() {
     { rustup toolchain list 2>/dev/null || true; } | sed -nE 's/^(nightly[^ ]*).*/\1/p' | head -n 1
 }
 
-fuzz_ready() {
+fuzz_tools() {
     rust
     type -P c++ >/dev/null || packages "there is no C++ compiler" "" g++
     cargo_tool cargo-fuzz "$cargo_fuzz" 0.12.0
-    step fuzz-build "build the fuzz targets" fuzz_cargo build
-    fuzz_targets=$(fuzz_cargo list)
+}
+
+fuzz_build() {
+    step fuzz-build "build the fuzz targets in ${1#"$root/"}" fuzz_cargo "$1" build
+}
+
+# Where a target is.
+fuzz_home() {
+    case $1 in
+        lens_*) printf '%s' "$fuzz_lens" ;;
+        *) printf '%s' "$fuzz_core" ;;
+    esac
 }
 
 # Plain Rust without `unsafe` has nothing for the address sanitizer to find: it only halves the speed.
 fuzz_cargo() {
-    local command=$1
-    shift
-    local options=(--fuzz-dir "$fuzz_home")
+    local home=$1 command=$2
+    shift 2
+    local options=(--fuzz-dir "$home")
     [[ $command == list ]] || options+=(--sanitizer none --target-dir "$fuzz_work/build")
     RUSTUP_TOOLCHAIN=$(nightly) "$tool" fuzz "$command" "${options[@]}" "$@"
 }
@@ -75,10 +95,16 @@ run_targets() {
 
 # New inputs go under target/; the committed seeds are read only.
 run_target() {
-    local corpus=$fuzz_work/corpus/$1 seeds=$fuzz_home/seeds/$1
+    local home corpus=$fuzz_work/corpus/$1
+    home=$(fuzz_home "$1")
+    local seeds=$home/seeds/$1
     mkdir -p -- "$corpus" "$fuzz_work/artifacts"
+    # libFuzzer leaves without a word: a store in a directory of its own is left there.
+    rm -rf -- "$fuzz_work/tmp"
+    mkdir -- "$fuzz_work/tmp"
+    export TMPDIR=$fuzz_work/tmp
     local inputs=("$corpus")
     [[ ! -d $seeds ]] || inputs+=("$seeds")
-    fuzz_cargo run "$1" "${inputs[@]}" -- -max_total_time="$2" -timeout=5 \
+    fuzz_cargo "$home" run "$1" "${inputs[@]}" -- -max_total_time="$2" -timeout=5 \
         -artifact_prefix="$fuzz_work/artifacts/$1-"
 }

@@ -1,5 +1,12 @@
 # shellcheck shell=bash
-# Lens: its page in a real browser.
+# Lens: the program, and its page in a real browser.
+
+word_lens() {
+    word_browser
+    step lens-build "build Lens" cargo build --locked --release --package hopspan-lens
+    cd -- "$called_from"
+    exec "$target/release/hopspan-lens" "$@"
+}
 
 word_page() {
     demo_ready

@@ -9,8 +9,7 @@ debian_wasm=("${debian_rust[@]}" rust-web-src lld-22 wasi-libc)
 word_wasm() {
     rust
     wasm_toolchain wasm32-wasip1
-    type -P wasm-opt >/dev/null ||
-        packages "no wasm-opt, which makes the module smaller" "binaryen" binaryen
+    wasm_optimiser
     step wasm "build dist/hopspan.wasm ($wasm_with)" build_module
     local size
     size=$(($(wc -c <"$module")))
@@ -58,16 +57,24 @@ debian_source() {
 build_module() {
     wasm_cargo wasm32-wasip1 fetch
     wasm_cargo wasm32-wasip1 build --release --package hopspan
-    local built=$target/wasm/wasm32-wasip1/release/hopspan.wasm
-    # A tenth smaller, at the same fuel. What the compiler may use, and no more. Nothing lives below
-    # address 1024: first there is the stack, which grows downwards.
+    mkdir -p -- "$root/dist"
+    smaller "$target/wasm/wasm32-wasip1/release/hopspan.wasm" "$module"
+}
+
+wasm_optimiser() {
+    type -P wasm-opt >/dev/null ||
+        packages "no wasm-opt, which makes the module smaller" "binaryen" binaryen
+}
+
+# A tenth smaller, at the same fuel. What the compiler may use, and no more. Nothing lives below address
+# 1024: first there is the stack, which grows downwards. What is the same as before stays untouched:
+# others depend on it.
+smaller() {
     wasm-opt --low-memory-unused --flatten --rereloop -Oz -Oz \
         --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
         --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
-        "$built" -o "$built.small"
-    cmp -s -- "$built.small" "$module" && return
-    mkdir -p -- "$root/dist"
-    mv -- "$built.small" "$module"
+        "$1" -o "$1.small"
+    cmp -s -- "$1.small" "$2" || mv -- "$1.small" "$2"
 }
 
 # Cargo for a wasm target with the chosen toolchain: `wasm_cargo TARGET COMMAND ARG...`.
@@ -109,12 +116,20 @@ wasm_cargo() (
     esac
 )
 
-# Core must go into a browser page as well.
+# The core for a browser, which Lens holds as a part of its page.
+playground=$root/examples/lens/page/explain.wasm
+
 word_browser() {
     rust
     wasm_toolchain wasm32-unknown-unknown
-    step browser "core and the configuration build for wasm32-unknown-unknown" \
-        wasm_cargo wasm32-unknown-unknown check --package hopspan-core --package hopspan-config
+    wasm_optimiser
+    step browser "build the playground of Lens ($wasm_with)" build_playground
+}
+
+build_playground() {
+    wasm_cargo wasm32-unknown-unknown fetch
+    wasm_cargo wasm32-unknown-unknown build --release --package hopspan-playground
+    smaller "$target/wasm/wasm32-unknown-unknown/release/hopspan_playground.wasm" "$playground"
 }
 
 # Makes the release from a copy of the tree, in another directory with a space in its name, and compares.

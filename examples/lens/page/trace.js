@@ -69,6 +69,7 @@ export function trace(context, query, id) {
     h("span", { class: "proxy-time" }, held),
     h("span", { class: "lane", "aria-hidden": "true" },
       h("span", { class: `bar ${colours.get(span.service)} ${span.kind.toLowerCase()}`, style: { left: share(span.offset_ms), width: share(span.duration_ms) } }),
+      span.network.map(([from, length]) => h("span", { class: "part network", title: `on the way: ${ms(length)}`, style: { left: share(from), width: share(length) } })),
       segments.map((part) => h("span", { class: `part ${part.what} ${span.proxy_is_upper_bound ? "bound" : ""}`, title: `${PARTS[part.what]}: ${ms(part.duration_ms)}`, style: { left: share(part.offset_ms), width: share(part.duration_ms) } })),
       span.critical.map(([from, length]) => h("span", { class: "critical", style: { left: share(from), width: share(length) } })))));
   }
@@ -103,6 +104,7 @@ function legend() {
   const entry = (name, text) => h("span", null, h("i", { class: `swatch ${name}` }), text);
   return h("p", { class: "legend" },
     entry("proxy", "held by the proxy"), entry("pool", "of that, waiting for a connection"), entry("client", "waiting for a slow client"),
+    entry("network", "on the way between services"),
     entry("bound", "upper bound: several tries"), entry("critical", "critical path: what the answer waited for"));
 }
 
@@ -113,7 +115,9 @@ function detail(span, context) {
     h("h2", null, `${span.service}: ${span.name}`),
     h("p", null, h("code", null, span.span_id), ` · ${span.kind} · begins at ${ms(span.offset_ms)}, takes ${ms(span.duration_ms)}`, span.scope && ` · made by ${span.scope}`),
     span.message && h("p", { class: "warn" }, span.message),
-    span.segments.length > 0 && list("Time", span.segments.map((part) => [PARTS[part.what], ms(part.duration_ms)])),
+    span.segments.length + span.network.length > 0 && list("Time", [
+      ...span.segments.map((part) => [PARTS[part.what], ms(part.duration_ms)]),
+      ...span.network.map(([from, length]) => [`of that, on the way between services, at ${ms(from)}`, ms(length)])]),
     span.attributes.length > 0 && [h("h3", null, "Attributes"), h("dl", { class: "attributes" }, span.attributes.map(([key, value]) => [
       h("dt", null, key), h("dd", null, value, " ", h("a", { class: "find", href: find(key, value), title: `traces with ${key}=${value}` }, "find"))]))],
     list("Resource", span.resource),

@@ -2,8 +2,8 @@
 //!
 //! [`receive`] turns HTTP requests into checked [`Span`](span::Span)s and
 //! [`Sample`](metrics::Sample)s; [`archive`] keeps them on disk; [`view`] works out what is to be
-//! seen, [`play`] what the filter would do with a request, and [`web`] serves it. The terminal has a small memory of its own: [`store`] holds the
-//! last [`Trace`](trace::Trace)s, [`render`] turns one into text.
+//! seen, and [`web`] serves it. The terminal has a small memory of its own: [`store`] holds the last
+//! [`Trace`](trace::Trace)s, [`render`] turns one into text.
 
 pub mod span;
 pub mod trace;
@@ -13,7 +13,6 @@ pub mod metrics;
 pub mod archive;
 pub mod receive;
 pub mod view;
-pub mod play;
 pub mod web;
 
 use axum::Router;

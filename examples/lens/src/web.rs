@@ -8,7 +8,7 @@ mod page;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 use crate::archive::Archive;
 
@@ -28,7 +28,6 @@ pub fn router(archive: Archive, is_local: bool) -> Router {
         .route("/traces", get(api::traces))
         .route("/traces/{id}", get(api::trace))
         .route("/traces/{id}/otlp", get(api::trace_otlp))
-        .route("/play", post(api::play))
         .route("/schema", get(api::schema))
         .route("/events", get(events::events))
         .fallback(error::unknown)

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 const CORE: &str = env!("CARGO_MANIFEST_DIR");
 
+/// What the page of Lens has of it.
+const PLAYGROUND: &str = "../../examples/lens/playground/src";
+
 /// A source file without its tests and comments.
 struct Source {
     path: PathBuf,
@@ -238,7 +241,7 @@ fn is_unsafe(code: &str) -> bool {
 #[test]
 fn only_the_file_of_host_calls_is_unsafe() {
     let filter = format!("{CORE}/../src");
-    for place in ["../src", "src", "../config/src", "../cli/src"] {
+    for place in ["../src", "src", "../config/src", "../explain/src", "../cli/src", PLAYGROUND] {
         for Source { path, code } in sources(&format!("{CORE}/{place}")) {
             let inside = path.strip_prefix(&filter).unwrap_or(&path).with_extension("");
             let host = inside.starts_with("host");
@@ -258,17 +261,21 @@ fn only_the_file_of_host_calls_is_unsafe() {
 
 // === Which package may depend on which ===
 
-/// The filter and the command know core and the configuration's reader, which knows core; core
-/// knows none of them, but for its tests; host-test knows none of them either, because it
+/// The filter, the command and what explains to it know core and the configuration's reader, which
+/// knows core; core knows none of them, but for its tests; host-test knows none of them either, because it
 /// judges what comes out with other people's decoders.
 #[test]
 fn dependencies_point_one_way() {
     for (package, others) in [
         ("filter/core", &["hopspan", "hopspan-cli", "proxy-wasm"][..]),
         ("filter/config", &["hopspan", "hopspan-cli", "proxy-wasm"]),
+        ("filter/explain", &["hopspan", "hopspan-cli", "proxy-wasm"]),
         ("filter/cli", &["hopspan", "proxy-wasm"]),
         ("filter", &["hopspan-cli", "proxy-wasm"]),
-        ("host-test", &["hopspan", "hopspan-core", "hopspan-config", "hopspan-cli"]),
+        (
+            "host-test",
+            &["hopspan", "hopspan-core", "hopspan-config", "hopspan-explain", "hopspan-cli"],
+        ),
     ] {
         let manifest = fs::read_to_string(format!("{CORE}/../../{package}/Cargo.toml"));
         let manifest = manifest.unwrap_or_else(|it| panic!("{package}: {it}"));

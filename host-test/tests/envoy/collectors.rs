@@ -19,6 +19,7 @@ mod dashboards;
 mod connectors;
 mod metrics;
 mod forwarding;
+mod examples;
 
 use std::path::PathBuf;
 

@@ -51,6 +51,7 @@ mod kept;
 mod keep_table;
 mod keep_cost;
 mod explain;
+mod explained;
 
 // Who they are of, and who else is told.
 mod resource;

@@ -160,6 +160,13 @@ impl Browser {
         it["result"]["value"].take()
     }
 
+    /// When something was seen of this page first: milliseconds after it was asked for.
+    pub(crate) async fn first_paint(&mut self) -> f64 {
+        let paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null";
+        self.until(&format!("({paint}) !== null")).await;
+        self.value(paint).await.as_f64().unwrap()
+    }
+
     /// All text that can be seen in the view.
     pub(crate) async fn text(&mut self) -> String {
         let text = self.value("document.querySelector('main').innerText").await;

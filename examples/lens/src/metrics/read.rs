@@ -13,6 +13,10 @@ use super::counter::Total;
 use super::{Kind, Measure, Sample, Subject};
 use crate::span::{key, value};
 
+/// More than this nobody has counted, in any time: some 17 million million. What is less can be added up
+/// over all series and steps of a window without an overflow.
+const MOST_COUNTED: u64 = 1 << 44;
+
 /// Data points that were not taken, and why the last one was not.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Refused {
@@ -107,6 +111,10 @@ fn durations(
     if !rises || point.bucket_counts.len() != bounds.len() + 1 {
         return None;
     }
+    let counted = point.bucket_counts.iter().try_fold(0_u64, |sum, it| sum.checked_add(*it));
+    if counted?.max(point.count) > MOST_COUNTED {
+        return None;
+    }
     let total = Total {
         start: point.start_time_unix_nano,
         time: point.time_unix_nano,
@@ -134,6 +142,9 @@ fn requests(name: &str, failed: bool, is_delta: bool, point: NumberDataPoint) ->
         Some(Number::AsDouble(count)) if count >= 0.0 => count as u64,
         _ => return None,
     };
+    if count > MOST_COUNTED {
+        return None;
+    }
     let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
     let total = Total { start, time, count, sum: 0.0, buckets: Vec::new() };
     let subject = edge(Kind::Edge, &point.attributes);
@@ -147,6 +158,7 @@ fn open(name: &str, service: &str, point: &NumberDataPoint) -> Sample {
         Some(Number::AsDouble(open)) => open as i64,
         None => 0,
     };
+    let open = open.clamp(-(MOST_COUNTED as i64), MOST_COUNTED as i64);
     let subject = request(Kind::Server, service, &point.attributes);
     sample(name, subject, point.attributes.clone(), Measure::Open(open))
 }

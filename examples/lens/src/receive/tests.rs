@@ -444,3 +444,36 @@ mod any_bytes {
         }
     }
 }
+
+/// What fuzzing begins with, and what it has found.
+#[tokio::test]
+async fn every_seed_of_the_fuzz_targets_is_answered() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds");
+    let receiver = Receiver::new();
+    let mut taken = 0;
+    for target in std::fs::read_dir(directory).unwrap() {
+        let target = target.unwrap().path();
+        let (path, headers) = match target.file_name().unwrap().to_str().unwrap() {
+            "lens_traces" => ("/v1/traces", vec![PROTOBUF]),
+            "lens_traces_json" => ("/v1/traces", vec![JSON]),
+            "lens_metrics" => ("/v1/metrics", vec![PROTOBUF]),
+            "lens_metrics_json" => ("/v1/metrics", vec![JSON]),
+            "lens_zipkin" => ("/api/v2/spans", vec![JSON]),
+            "lens_gzip" => ("/v1/traces", vec![JSON, GZIP]),
+            other => panic!("{other}"),
+        };
+        for seed in std::fs::read_dir(&target).unwrap() {
+            let seed = seed.unwrap().path();
+            let answer = receiver.send(path, &headers, std::fs::read(&seed).unwrap()).await;
+            assert!(!answer.status.is_server_error(), "{}: {}", seed.display(), answer.status);
+            taken += usize::from(answer.status.is_success());
+        }
+    }
+    assert!(taken >= 8, "{taken}");
+    // And what was taken can be looked at.
+    let page = crate::web::router(receiver.archive.clone(), false);
+    for path in ["/api/services", "/api/routes", "/api/topology"] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        assert_eq!(page.clone().oneshot(request).await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+}

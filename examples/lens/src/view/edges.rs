@@ -14,7 +14,7 @@ use crate::metrics::Kind;
 use crate::span::SpanKind;
 
 /// Pairs that are looked at, the newest ones.
-const PAIRS: i64 = 2_000;
+const PAIRS: i64 = 1_000;
 
 /// Requests from one service to another.
 #[derive(Clone, Debug, PartialEq, Serialize)]

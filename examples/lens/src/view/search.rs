@@ -19,8 +19,8 @@ use crate::span::TraceId;
 pub use fits::Wanted;
 pub use summary::Summary;
 
-/// How long one answer may take, about.
-const BUDGET: Duration = Duration::from_millis(100);
+/// How long one answer may look, about. What it found is read after that, which takes as long again.
+const BUDGET: Duration = Duration::from_millis(60);
 
 /// The first piece of time, in nanoseconds; each one after it that went quickly is larger.
 const FIRST_PIECE: i64 = 1_000_000_000;

@@ -1,6 +1,7 @@
 //! One trace to be drawn: where its time went, the proxies' apart from the services'.
 
 mod breakdown;
+mod network;
 mod segment;
 
 use std::collections::{BTreeSet, HashMap};
@@ -76,6 +77,8 @@ pub struct Line {
     pub proxy_is_upper_bound: bool,
     /// What the parts of its time are.
     pub segments: Vec<Segment>,
+    /// When it was on the way between its service and the one that it called: begin and duration.
+    pub network: Vec<(f64, f64)>,
     /// When everything waited for it: begin and duration.
     pub critical: Vec<(f64, f64)>,
     /// What one should know of it: tries, clocks, how it was sampled.
@@ -172,6 +175,7 @@ fn line(spans: &[Stored], tree: &Tree, index: usize, begin: u64) -> Line {
         proxy_ms: span.proxy_time().map(|it| it.as_secs_f64() * 1e3),
         proxy_is_upper_bound: span.proxy_time_is_upper_bound(),
         segments: segment::of(span, begin),
+        network: network::of(spans, tree, index, begin),
         critical: Vec::new(),
         notes: notes(span, parent),
         links: rest.links.iter().map(|it| (hex(&it.trace_id), hex(&it.span_id))).collect(),

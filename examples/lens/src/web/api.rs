@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use hopspan_core::id::Generator;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 use crate::archive::{Archive, now_seconds};
-use crate::play::{self, Question};
 use crate::span::TraceId;
 use crate::view::counts::{Counts, Window};
 use crate::view::edges::{self, Edge};
@@ -258,17 +256,10 @@ pub(super) async fn trace_otlp(
     Ok((headers, stored::otlp_json(&spans)).into_response())
 }
 
-/// What the filter would do with a request.
-pub(super) async fn play(asked: Result<Json<Question>, JsonRejection>) -> Answer<play::Answer> {
-    let Json(question) = asked.map_err(|error| ApiError::bad(error.body_text()))?;
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| ApiError::bad(error.to_string()))?;
-    play::play(&question, &mut Generator::new(random)).map(Json).map_err(ApiError::bad)
-}
-
-/// What a configuration can have.
-pub(super) async fn schema() -> Json<serde_json::Value> {
-    Json(hopspan_config::schema())
+/// What a configuration can have: the file that is published, which a test holds to the code.
+pub(super) async fn schema() -> impl IntoResponse {
+    const SCHEMA: &str = include_str!("../../../../filter/schema.json");
+    ([(header::CONTENT_TYPE, "application/json")], SCHEMA)
 }
 
 async fn spans(archive: &Archive, id: &str) -> Result<Vec<stored::Stored>, ApiError> {

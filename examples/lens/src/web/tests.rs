@@ -126,23 +126,28 @@ async fn every_question_of_the_api_has_an_answer() {
 }
 
 #[tokio::test]
-async fn the_playground_asks_the_filter_itself() {
+async fn the_schema_is_the_one_that_is_published() {
     let lens = Lens::new().await;
-    let question = json!({ "headers": "b3: 1", "direction": "inbound" }).to_string();
-    let request = Request::post("/api/play")
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .body(Body::from(question))
-        .unwrap();
-    let response = lens.router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    let answer: Value = serde_json::from_slice(&body).unwrap();
-    assert!(answer["line"].as_str().unwrap().contains("in="), "{answer}");
-    // The schema is the one that is published.
     let committed = include_str!("../../../../filter/schema.json");
     let committed: Value = serde_json::from_str(committed).unwrap();
     assert_eq!(lens.ask("/schema").await, (200, committed));
+}
+
+/// A module of WebAssembly, or the sentence that says how to get it.
+#[tokio::test]
+async fn the_playground_has_its_module_or_says_what_is_missing() {
+    let lens = Lens::new().await;
+    let response = lens.get("/explain.wasm", "localhost").await;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    if cfg!(has_playground) {
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(headers["content-type"], "application/wasm");
+        assert!(body.starts_with(b"\0asm"), "{:?}", &body[..8.min(body.len())]);
+    } else {
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(body.ends_with(b"./build.sh demo.\n"), "{body:?}");
+    }
 }
 
 #[tokio::test]

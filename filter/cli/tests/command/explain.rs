@@ -1,6 +1,8 @@
 //! `hopspan explain`
 
 use super::run;
+use crate::cases::{self, Want};
+use crate::said::said;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -267,5 +269,30 @@ fn what_is_no_part_of_a_request_is_refused_by_name() {
         assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}");
         assert!(err.contains(want), "{arguments:?}: {err}");
         assert!(err.chars().all(|it| it == '\n' || !it.is_control()), "{err:?}");
+    }
+}
+
+/// Each of the cases that the page and the module are held to as well.
+#[test]
+fn the_command_says_what_the_filter_does() {
+    for case in cases::all() {
+        let mut arguments =
+            vec!["explain".to_owned(), "--json".to_owned(), "--config=-".to_owned()];
+        arguments.extend(case.headers.iter().map(|it| format!("--header={it}")));
+        arguments.extend(case.known.iter().map(|(name, value)| format!("--{name}={value}")));
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let got = match run(&arguments, &case.config) {
+            (1, _, problems) => {
+                let paths = problems.lines().filter_map(|it| it.split(": ").nth(1));
+                let mut paths: Vec<_> = paths.map(str::to_owned).collect();
+                paths.sort();
+                Want::Refused(paths)
+            }
+            (status, out, err) => {
+                assert_eq!((status, err.as_str()), (0, ""), "{}", case.why);
+                said(&case, &serde_json::from_str(&out).expect("JSON"))
+            }
+        };
+        assert_eq!(got, case.want, "{}", case.why);
     }
 }

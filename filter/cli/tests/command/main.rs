@@ -1,5 +1,10 @@
 //! The command as people use it: what it prints where, and how it ends.
 
+#[path = "../../../explain/cases.rs"]
+mod cases;
+#[path = "../../../explain/said.rs"]
+mod said;
+
 mod check;
 mod explain;
 

@@ -87,6 +87,31 @@ fn shares_add_up_and_say_whose_the_time_was() {
 }
 
 #[test]
+fn the_way_between_two_services_is_neithers_time() {
+    let call = || held(stored("a", Client, (1, 0), (0, 20)), 2, 18);
+    let server = |id, from_to| stored("b", Server, (id, 1), from_to);
+    for (why, spans, want) in [
+        ("there and back", vec![call(), server(2, (5, 17))], &[(2.0, 3.0), (17.0, 3.0)][..]),
+        (
+            "two tries",
+            vec![call(), server(2, (5, 8)), server(3, (10, 20))],
+            &[(2.0, 3.0), (8.0, 2.0)],
+        ),
+        ("received at once", vec![call(), server(2, (1, 20))], &[]),
+        ("nobody received it", vec![call()], &[]),
+        ("clocks differ", vec![call(), server(2, (5, 21))], &[]),
+        ("no call", vec![stored("a", Server, (1, 0), (0, 20)), server(2, (5, 17))], &[]),
+        (
+            "without a proxy",
+            vec![stored("a", Client, (1, 0), (0, 20)), server(2, (5, 20))],
+            &[(0.0, 5.0)],
+        ),
+    ] {
+        assert_eq!(waterfall(&spans).unwrap().spans[0].network, want, "{why}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_trace_is_said() {
     let spans = [
         stored("a", Server, (1, 0), (0, 9)),

@@ -1,6 +1,6 @@
 //! An explanation in words.
 
-use super::Item;
+use crate::Item;
 use hopspan_core::config::Config;
 use hopspan_core::keep;
 use hopspan_core::request::Direction;
@@ -80,7 +80,7 @@ impl Situation<'_> {
     }
 
     /// What one item of the line means here.
-    pub(crate) fn of(&self, Item { key, value }: &Item) -> String {
+    pub(crate) fn of(&self, Item { key, value, meaning: _ }: &Item) -> String {
         match (key.as_str(), value.as_str()) {
             ("service", _) => "this proxy's service.name".to_owned(),
             ("in", "none") if self.invalid.is_empty() => "no trace-id came".to_owned(),

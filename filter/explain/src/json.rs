@@ -1,22 +1,30 @@
 //! An explanation for programs.
 
-use super::Explanation;
-use super::changes::Change;
-use super::lacking::Lacking;
+use crate::Explanation;
+use crate::changes::Change;
+use crate::lacking::Lacking;
 use serde_json::{Map, Value, json};
 
-pub(crate) fn write(explanation: &Explanation) -> String {
+/// Writes an explanation as an object, in ASCII alone.
+#[must_use]
+pub fn write(explanation: &Explanation) -> String {
+    ascii(&format!("{:#}\n", document(explanation)))
+}
+
+/// An explanation as an object.
+#[must_use]
+pub fn document(explanation: &Explanation) -> Value {
     let Explanation {
         summary,
         line,
         items,
-        words: _,
         request,
         response,
         untold: _,
         stats,
         lacking,
         idle,
+        warnings: _,
     } = explanation;
     let why: Map<_, _> = items.iter().map(|it| (it.key.clone(), json!(it.value))).collect();
     let is_sampled = items.iter().any(|it| it.key == "sampled" && it.value == "1");
@@ -24,7 +32,7 @@ pub(crate) fn write(explanation: &Explanation) -> String {
     let lacking = lacking.iter().map(
         |Lacking { option, assumed, by }| json!({ "option": option, "assumed": assumed, "asked_by": by }),
     );
-    let document = json!({
+    json!({
         "sampled": is_sampled,
         "summary": summary,
         "line": line,
@@ -34,8 +42,7 @@ pub(crate) fn write(explanation: &Explanation) -> String {
         "stats": stats,
         "not_given": lacking.collect::<Vec<_>>(),
         "not_needed": idle,
-    });
-    ascii(&format!("{document:#}\n"))
+    })
 }
 
 fn change(it: &Change) -> Value {

@@ -1,7 +1,7 @@
 //! What the configuration wanted to know and no option said.
 
-use super::options::{self, Request};
-use super::proxy::Proxy;
+use crate::proxy::Proxy;
+use crate::question::{self, Request};
 use hopspan_core::config::Config;
 use hopspan_core::matching::Match;
 use hopspan_core::matching::candidate::Candidate;
@@ -76,15 +76,15 @@ pub(crate) fn lacking(
 /// The options that were given although nothing depended on them.
 pub(crate) fn idle(request: &Request, asked: &[Fact]) -> Vec<&'static str> {
     let facts = request.facts.iter().map(|(fact, _)| *fact);
-    let mut idle: Vec<_> = facts.filter_map(options::option).collect();
+    let mut idle: Vec<_> = facts.filter_map(question::option).collect();
     idle.dedup();
-    let asked: Vec<_> = asked.iter().copied().filter_map(options::option).collect();
+    let asked: Vec<_> = asked.iter().copied().filter_map(question::option).collect();
     idle.retain(|it| !asked.contains(it));
     idle
 }
 
 fn asks(fact: Fact, asked: &[Fact], setting: &str) -> Option<(&'static str, String)> {
-    let option = options::option(fact).filter(|_| asked.contains(&fact))?;
+    let option = question::option(fact).filter(|_| asked.contains(&fact))?;
     Some((option, setting.to_owned()))
 }
 
@@ -109,7 +109,7 @@ fn tried<T>(
             host.as_ref().map(|_| "--host"),
             path.as_ref().map(|_| "--path"),
         ];
-        let facts = proxy.asked.into_iter().filter_map(options::option);
+        let facts = proxy.asked.into_iter().filter_map(question::option);
         let mut options: Vec<_> = parts.into_iter().flatten().chain(facts).collect();
         options.dedup();
         looked.extend(options.into_iter().map(|it| (it, format!("{list}[{number}]"))));

@@ -14,19 +14,25 @@ use std::str::FromStr;
 /// Source: <https://curl.se/docs/manpage.html#-H>; spec:
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-5.5>
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Header {
+pub struct Header {
     /// In lower case, as a proxy hands it over.
-    pub(crate) name: String,
-    pub(crate) value: String,
+    pub name: String,
+    /// Without space around it.
+    pub value: String,
 }
 
 /// The part of a header that broke the grammar.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum HeaderError {
+pub enum HeaderError {
+    /// Nothing tells its name from its value.
     NoColon,
+    /// A character that no name has.
     Name,
+    /// A pseudo-header of HTTP/2.
     Pseudo,
+    /// A name without a value.
     NoValue,
+    /// A control character in its value.
     Value(char),
 }
 

@@ -1,37 +1,30 @@
 //! An explanation for people.
 
-use super::changes::{Change, Kind};
-use super::lacking::Lacking;
-use super::{Explanation, Item};
+use crate::changes::{Change, Kind};
+use crate::lacking::Lacking;
+use crate::{Explanation, Item};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
 
 const HEADING: Style = Style::new().bold();
 const WORDS: Style = Style::new().dimmed();
 const YES: Style = AnsiColor::Green.on_default().bold();
 const NO: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Whether standard output is a terminal whose owner likes colours.
-///
-/// Source: <https://no-color.org>
-pub(crate) fn has_colour() -> bool {
-    let liked = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-    liked && io::stdout().is_terminal()
-}
-
-pub(crate) fn write(explanation: &Explanation, has_colour: bool) -> String {
+/// Writes an explanation, in colours or without.
+#[must_use]
+pub fn write(explanation: &Explanation, has_colour: bool) -> String {
     let Explanation {
         summary,
         line: _,
         items,
-        words,
         request,
         response,
         untold,
         stats,
         lacking,
         idle,
+        warnings: _,
     } = explanation;
     let mut page = Page { text: String::new(), has_colour };
     let (verdict, reason) = summary.split_once(':').unwrap_or((summary, ""));
@@ -43,8 +36,8 @@ pub(crate) fn write(explanation: &Explanation, has_colour: bool) -> String {
     let keys = width(items.iter().map(|it| &*it.key));
     // Only a trace-id is longer, and words behind it need not move all others.
     let values = width(items.iter().map(|it| &*it.value).filter(|it| it.len() < 32));
-    for (Item { key, value }, words) in items.iter().zip(words) {
-        let words = page.painted(WORDS, words);
+    for Item { key, value, meaning } in items {
+        let words = page.painted(WORDS, meaning);
         page.line(&format!("  {key:keys$}  {value:values$}  {words}"));
     }
     let none = "no trace header comes, and none goes on";
@@ -154,13 +147,13 @@ mod tests {
             summary: "Sampled: why.".to_owned(),
             line: None,
             items: Vec::new(),
-            words: Vec::new(),
             request: Vec::new(),
             response: Vec::new(),
             untold: None,
             stats: Vec::new(),
             lacking: Vec::new(),
             idle: Vec::new(),
+            warnings: Vec::new(),
         };
         let plain =
             "Sampled: why.\n\nrequest headers\n  none: no trace header comes, and none goes on\n";
