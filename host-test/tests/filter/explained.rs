@@ -21,7 +21,7 @@ fn the_module_does_what_is_said_of_it() {
         }
         let hopspan = Hopspan::start(&case.config);
         let stream = hopspan.stream();
-        stream.request_headers(&request(&case, &stream), true);
+        stream.request_headers(request(&case, &stream), true);
         let upstream = stream.upstream_headers();
         let upstream: Vec<_> =
             upstream.iter().map(|(name, value)| (text(name), text(value))).collect();
