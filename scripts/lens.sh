@@ -3,9 +3,9 @@
 
 word_lens() {
     word_browser
-    step lens-build "build Lens" cargo build --locked --release --package hopspan-lens
+    step lens-build "build Lens" cargo build --locked --profile measure --package hopspan-lens
     cd -- "$called_from"
-    exec "$target/release/hopspan-lens" "$@"
+    exec "$target/measure/hopspan-lens" "$@"
 }
 
 word_page() {

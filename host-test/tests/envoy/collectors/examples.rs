@@ -21,12 +21,12 @@ fn the_collector_accepts_every_example() {
         for variable in ["OTLP_ENDPOINT", "TRACES", "METRICS"] {
             validate.env(variable, "http://127.0.0.1:4318");
         }
-        validate.env("VENDOR_TOKEN", "s3cret");
+        validate.env("VENDOR_TOKEN", "s3cret").env("SAMPLERS", "samplers.tracing.svc");
         let output = validate.output().expect("the Collector");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", path.display());
         seen.extend(path.file_stem().map(|it| it.to_string_lossy().into_owned()));
     }
     seen.sort();
-    assert_eq!(seen, ["forward", "store"]);
+    assert_eq!(seen, ["balance", "forward", "sample", "store"]);
 }
