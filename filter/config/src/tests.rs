@@ -3,6 +3,7 @@
 mod any_document;
 mod environment;
 mod formats;
+mod metrics;
 mod node;
 mod problems;
 mod routes;
@@ -16,7 +17,6 @@ use hopspan_core::config::Role;
 use hopspan_core::encode::{Compression, Protocol, Resource, Value as Attribute};
 use hopspan_core::export::{Collector, Retry};
 use hopspan_core::keep::Policy as Keep;
-use hopspan_core::metrics::{self, histogram::Shape};
 use hopspan_core::peer::Services;
 use hopspan_core::propagation::{Announce, Format, Propagation};
 use hopspan_core::route;
@@ -256,69 +256,6 @@ fn every_key_reaches_its_setting() {
     assert!(matches!(chosen.from, From::Baggage), "a key of baggage is an attribute, too");
     assert!(config.access_log);
     assert_eq!((config.warnings, config.unknown_keys), (vec![], 0));
-}
-
-#[test]
-fn requests_are_counted_where_metrics_go_somewhere() {
-    let counting = |interval, max_series| {
-        let is_odd = max_series == 20;
-        Some(metrics::Settings {
-            otlp: true,
-            host: None,
-            interval: Duration::from_millis(interval),
-            max_series,
-            histogram: if is_odd { Shape::Exponential } else { Shape::Explicit },
-            exemplars: !is_odd,
-            proxy_time: is_odd,
-        })
-    };
-    let host = |host, otlp| counting(10_000, 500).map(|it| metrics::Settings { host, otlp, ..it });
-    let json = json!({"cluster": "otel", "protocol": "http/json"});
-    let otel = json!({"cluster": "otel"});
-    let nothing_is_sent = "metrics.to: there is no collector.cluster, so nothing is sent";
-    for (document, want, warnings) in [
-        (json!({"collector": otel, "metrics": {"max_series": 30}}), counting(10_000, 30), vec![]),
-        (json!({"collector": otel, "metrics": {"to": "auto"}}), counting(10_000, 500), vec![]),
-        (json!({"collector": otel, "metrics": {"to": []}}), None, vec![]),
-        (json!({"collector": json}), counting(10_000, 500), vec![]),
-        (json!({"collector": {"cluster": "otel", "protocol": "zipkin/json"}}), None, vec![]),
-        (json!({"metrics": {"to": ["host"]}}), host(Some(100), false), vec![]),
-        (
-            json!({"collector": otel, "metrics": {"to": ["otlp", "host"], "max_host_histograms": 20}}),
-            host(Some(20), true),
-            vec![],
-        ),
-        (
-            json!({
-                "collector": {"cluster": "otel", "protocol": "zipkin/json"},
-                "metrics": {"to": ["host"]},
-            }),
-            host(Some(100), false),
-            vec![],
-        ),
-        (json!({}), None, vec![]),
-        (json!({"collector": otel, "metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![]),
-        (
-            json!({
-                "collector": otel,
-                "metrics": {
-                    "to": ["otlp"], "interval_ms": 1000, "max_series": 20, "exemplars": false, "proxy_time": true,
-                    "histogram": "exponential",
-                },
-            }),
-            counting(1000, 20),
-            vec![],
-        ),
-        (json!({"metrics": {"to": ["otlp"]}}), counting(10_000, 500), vec![nothing_is_sent]),
-        (json!({"role": "upstream", "collector": otel, "metrics": {"to": ["otlp"]}}), None, vec![]),
-    ] {
-        let config = Proxy::default().read(document.to_string()).unwrap();
-        assert_eq!(
-            (config.metrics, config.warnings),
-            (want, warnings.into_iter().map(str::to_owned).collect()),
-            "{document}"
-        );
-    }
 }
 
 #[test]

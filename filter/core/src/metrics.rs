@@ -218,6 +218,7 @@ impl Key for Labels<'_> {
             error: "",
             route: other,
             is_configured: false,
+            // On the server's side there is none, or it is this service: see [`host`].
             cluster: if self.kind == Kind::Client { other } else { self.cluster },
             call: self.call.map(|it| CallLabels {
                 system: it.system,

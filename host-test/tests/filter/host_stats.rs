@@ -117,8 +117,8 @@ fn both_ways_say_the_same_and_a_collector_without_metrics_ends_one() {
     let more = r#","collector":{"cluster":"otel"}"#;
     let config = config("", more).replace(r#"["host"]"#, r#"["otlp","host"]"#);
     let hopspan = Hopspan::of(builder(config).workers(1));
-    for status in [200, 200, 503] {
-        get(&hopspan.stream(), "/cart", UNSAMPLED, status);
+    for (traceparent, status) in [(SAMPLED, 200), (UNSAMPLED, 200), (UNSAMPLED, 503)] {
+        get(&hopspan.stream(), "/cart", traceparent, status);
     }
     hopspan.run_for(Duration::from_secs(10) + DELAY);
     let by_status = counts(&hopspan, &["http.response.status_code"]);
@@ -126,6 +126,8 @@ fn both_ways_say_the_same_and_a_collector_without_metrics_ends_one() {
     assert_eq!(by_status, [2, 1]);
     let told: Vec<_> = requests(&hopspan).into_values().collect();
     assert_eq!(told, [2, 1]);
+    // They are the client's, though the proxy was asked for those of what is sampled.
+    assert!(hopspan.metrics().keys().all(|it| !it.starts_with("hopspan.attempts")));
 
     hopspan.serve(|_| Answer::status(404));
     hopspan.run_for(Duration::from_secs(20));

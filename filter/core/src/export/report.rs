@@ -142,17 +142,9 @@ impl Reporter {
         self.is_on() && self.edges.record(passed, self.reports, is_secured)
     }
 
-    /// Counts it for the proxy's own stats, if they are wanted. `record` is [`Registry::record`].
-    pub fn record_for_host(
-        &mut self,
-        labels: &Labels<'_>,
-        measured: &Measured,
-        passed: &Passed<'_>,
-        is_on_edge: bool,
-        record: &mut dyn FnMut(u32, u64),
-    ) -> bool {
-        let host = self.host.as_mut();
-        host.is_some_and(|it| it.record(labels, measured, passed, is_on_edge, record))
+    /// What the proxy's own stats say of requests, if they are wanted.
+    pub fn host(&mut self) -> Option<&mut HostStats> {
+        self.host.as_mut()
     }
 
     /// Counts the time that the proxy itself took of it, if that is known.

@@ -161,8 +161,9 @@ impl Metering {
                 is_overflow |= reporter.record_edge(&passed, &mut || host.fact(tls).is_some());
             }
             let mut record = |histogram, value| host.record(histogram, value);
-            is_overflow |=
-                reporter.record_for_host(&labels, &measured, &passed, !it.is_probe, &mut record);
+            if let Some(stats) = reporter.host() {
+                is_overflow |= stats.record(&labels, &measured, &passed, !it.is_probe, &mut record);
+            }
             if side.place != Place::Inner {
                 reporter.record_proxy_time(it.exchange.breakdown.proxy, &mut record);
             }

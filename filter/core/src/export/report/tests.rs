@@ -35,17 +35,18 @@ fn now(seconds: u64) -> Now {
     Now { wall: UnixNanos(nanos), mono: Monotonic(nanos) }
 }
 
+const SETTINGS: Settings = Settings {
+    otlp: true,
+    host: None,
+    interval: INTERVAL,
+    max_series: 20,
+    histogram: Shape::Explicit,
+    exemplars: true,
+    proxy_time: false,
+};
+
 fn reporter() -> Reporter {
-    let settings = Settings {
-        otlp: true,
-        host: None,
-        interval: INTERVAL,
-        max_series: 20,
-        histogram: Shape::Explicit,
-        exemplars: true,
-        proxy_time: false,
-    };
-    Reporter::new(&Resource::default(), Some(&collector()), settings)
+    Reporter::new(&Resource::default(), Some(&collector()), SETTINGS)
 }
 
 /// Counts a request that ends at this second.
@@ -138,17 +139,8 @@ fn two_of_a_kind_are_told_from_others() {
         let attributes = vec![("service.name".to_owned(), name)];
         Reporter::new(&Resource { attributes }, Some(&collector()), settings)
     };
-    let settings = Settings {
-        otlp: true,
-        host: None,
-        interval: INTERVAL,
-        max_series: 20,
-        histogram: Shape::Explicit,
-        exemplars: true,
-        proxy_time: false,
-    };
-    let it = other("a", settings);
-    assert!(it.is_like(&other("a", settings)));
-    assert!(!it.is_like(&other("b", settings)));
-    assert!(!it.is_like(&other("a", Settings { max_series: 21, ..settings })));
+    let it = other("a", SETTINGS);
+    assert!(it.is_like(&other("a", SETTINGS)));
+    assert!(!it.is_like(&other("b", SETTINGS)));
+    assert!(!it.is_like(&other("a", Settings { max_series: 21, ..SETTINGS })));
 }

@@ -84,7 +84,8 @@ impl<'a> Ended<'a> {
         Measured {
             took: side.took,
             bodies: [request_bytes, response_bytes],
-            attempts: attempts.unwrap_or(0),
+            // They are the client's, and not always asked for on the other side.
+            attempts: attempts.filter(|_| side.kind == Kind::Client).unwrap_or(0),
             example: self.example.filter(|_| side.place != Place::Inner),
         }
     }
