@@ -158,3 +158,20 @@ fn a_flood_fills_no_more_than_its_bounds() {
     assert!(bytes.count() <= 10);
     assert!(hopspan.stat("metrics.overflow") > 200);
 }
+
+#[test]
+fn what_the_proxy_answers_itself_says_nothing_of_a_path() {
+    let hopspan = Hopspan::of(builder(config("", "")).workers(1));
+    let ask = |answer: fn(&Stream)| {
+        let stream = hopspan.stream();
+        stream.request_headers(Headers::plain_get("/cart").with("traceparent", UNSAMPLED), true);
+        answer(&stream);
+        stream.finish();
+        hopspan.run_for(DELAY);
+        requests(&hopspan)
+    };
+    let local = |stream: &Stream| drop(stream.local_reply(200, 0, "direct_response"));
+    assert_eq!(ask(local), owned([("response_code=200", 1)]));
+    let both = owned([("response_code=200", 1), ("route=/cart response_code=200", 1)]);
+    assert_eq!(ask(|stream| drop(stream.respond(200))), both);
+}
