@@ -170,8 +170,8 @@ fn what_the_proxy_answers_itself_says_nothing_of_a_path() {
         hopspan.run_for(DELAY);
         requests(&hopspan)
     };
-    let local = |stream: &Stream| drop(stream.local_reply(200, 0, "direct_response"));
+    let local = |stream: &Stream| _ = stream.local_reply(200, 0, "direct_response");
     assert_eq!(ask(local), owned([("response_code=200", 1)]));
     let both = owned([("response_code=200", 1), ("route=/cart response_code=200", 1)]);
-    assert_eq!(ask(|stream| drop(stream.respond(200))), both);
+    assert_eq!(ask(|stream| _ = stream.respond(200)), both);
 }
