@@ -9,7 +9,7 @@ use crate::collector::Received;
 use crate::envoy::Place;
 use crate::load::{Load, Until, word};
 use crate::statistics::Estimate;
-use crate::variant::{self, NATIVE, NATIVE_1, NONE, Variant};
+use crate::variant::{self, NATIVE, NATIVE_1, Variant};
 use crate::verdict::Verdict;
 
 mod table;
@@ -19,6 +19,8 @@ mod table;
 pub(crate) struct Row {
     variant: &'static str,
     about: &'static str,
+    /// The one without tracing that it is compared with.
+    base: &'static str,
     /// Instructions of user code for each request.
     pub(crate) instructions: f64,
     /// More than without tracing.
@@ -42,8 +44,8 @@ pub(crate) struct Row {
 /// What to measure, and what for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Which; those that matter most unless said. "none", which the others are compared with, is
-    /// always one.
+    /// Which; those that matter most unless said. Those that others are compared with come by
+    /// themselves.
     variants: Vec<String>,
     /// Write what was measured into bench/instructions.json, instead of comparing it with that.
     #[arg(long)]
@@ -105,7 +107,7 @@ fn renew(
 ) -> Result<Option<String>, String> {
     let mut baseline = baseline.unwrap_or_else(|| Baseline::of(&place.reports.machine));
     let (settled, others): (Vec<_>, Vec<_>) =
-        rows.iter().filter(|it| it.variant != NONE).partition(|it| it.settled);
+        rows.iter().filter(|it| !it.is_base()).partition(|it| it.settled);
     for row in settled {
         baseline.set(row.variant, row.added);
     }
@@ -119,8 +121,9 @@ impl Row {
     /// Fills in what follows from those before it and from the baseline.
     fn compare(&mut self, before: &[Self], baseline: Option<&Baseline>) {
         let named = |name| before.iter().find(|it| it.variant == name);
-        self.added = named(NONE).map_or(0.0, |none| self.instructions - none.instructions);
-        self.settled &= named(NONE).is_none_or(|none| none.settled);
+        let base = if self.is_base() { None } else { named(self.base) };
+        self.added = base.map_or(0.0, |base| self.instructions - base.instructions);
+        self.settled &= base.is_none_or(|base| base.settled);
         self.of_native = match named(NATIVE) {
             Some(native) => Some(self.added / native.added),
             None => (self.variant == NATIVE).then_some(1.0),
@@ -128,6 +131,10 @@ impl Row {
         self.budget = budget::instructions(self.variant)
             .map(|most| Verdict::of(&Estimate::exact(self.added), most, !self.settled));
         self.change = baseline.and_then(|it| it.change(self.variant, self.added));
+    }
+
+    fn is_base(&self) -> bool {
+        self.variant == self.base
     }
 
     /// What is to be said when the baseline has less.
@@ -174,6 +181,7 @@ pub(crate) fn measure(
     let row = Row {
         variant: variant.name,
         about: variant.about,
+        base: variant.base(),
         instructions,
         added: 0.0,
         of_native: None,
@@ -206,6 +214,7 @@ fn what_still_changes_is_not_judged() {
     let row = |variant, instructions, settled| Row {
         variant,
         about: variant,
+        base: "none",
         instructions,
         added: 0.0,
         of_native: None,
@@ -222,7 +231,7 @@ fn what_still_changes_is_not_judged() {
         ("it changes", 250_000.0, false, true, Verdict::Open),
         ("what it is compared with changes", 250_000.0, true, false, Verdict::Open),
     ] {
-        let before = [row(NONE, 170_000.0, none_settled), row(NATIVE, 320_000.0, true)];
+        let before = [row("none", 170_000.0, none_settled), row(NATIVE, 320_000.0, true)];
         let mut server = row("server", instructions, settled);
         server.compare(&before, None);
         assert_eq!(server.budget, Some(want), "{why}");

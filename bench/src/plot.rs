@@ -29,7 +29,7 @@ impl Colour {
     /// That of a variant.
     pub(crate) fn of(variant: &str) -> Self {
         match variant {
-            NONE => Self::None,
+            it if it.starts_with(NONE) => Self::None,
             "unsampled" | "unsampled-auto" | "ratio-0" | "ratio-1" | "keep" => Self::Unsampled,
             it if it.starts_with(NATIVE) || it == "zipkin" => Self::Native,
             _ => Self::Hopspan,

@@ -33,6 +33,8 @@ struct Row {
     variant: &'static str,
     /// In words.
     about: &'static str,
+    /// Whether it is what others are compared with.
+    is_base: bool,
     /// Microseconds of the proxy's CPU for a request.
     cpu_us: Estimate,
     /// More than without tracing.
@@ -82,8 +84,8 @@ impl Report {
     fn of(measured: &[Measured], rate: f64) -> Self {
         let rounds = measured.first().map_or(0, |it| it.cpu_us.len());
         let named = |name| measured.iter().find(|it| it.variant.name == name);
-        let (none, native) = (named(NONE), named(NATIVE));
-        let row = |it| Row::of(it, none.unwrap_or(it), native);
+        let native = named(NATIVE).zip(named(NONE));
+        let row = |it: &Measured| Row::of(it, named(it.variant.base()).unwrap_or(it), native);
         let rows: Vec<Row> = measured.iter().map(row).collect();
         let fault = |it: &Measured| {
             let judged = it.variant.judge(it.requests, &it.received);
@@ -95,14 +97,14 @@ impl Report {
         Self { rounds, rate, noise: doubts.lines(), faults, rows, budgets }
     }
 
-    /// What each but the first adds.
+    /// What each adds, but for those without tracing.
     fn bars(&self) -> Vec<Bar<'_>> {
         let bar = |it: &'_ Row| Bar {
             label: it.about,
             value: it.added_us,
             colour: Colour::of(it.variant),
         };
-        self.rows.iter().filter(|it| it.variant != NONE).map(bar).collect()
+        self.rows.iter().filter(|it| !it.is_base).map(bar).collect()
     }
 
     fn markdown(&self) -> String {
@@ -166,11 +168,12 @@ impl Report {
 }
 
 impl Row {
-    fn of(it: &Measured, none: &Measured, native: Option<&Measured>) -> Self {
+    fn of(it: &Measured, none: &Measured, native: Option<(&Measured, &Measured)>) -> Self {
         let rounds = it.cpu_us.len();
         let all: Vec<usize> = (0..rounds).collect();
-        let added =
-            |it: &Measured, places: &[usize]| mean(&it.cpu_us, places) - mean(&none.cpu_us, places);
+        let added = |it: &Measured, none: &Measured, places: &[usize]| {
+            mean(&it.cpu_us, places) - mean(&none.cpu_us, places)
+        };
         let percentile = |of_1000| median(&it.latencies_us(of_1000), &all);
         let (p99, p99_none) = (it.latencies_us(990), none.latencies_us(990));
         let p99_of_none = |places: &[usize]| median(&p99, places) / median(&p99_none, places);
@@ -179,9 +182,12 @@ impl Row {
             variant: it.variant.name,
             about: it.variant.about,
             cpu_us: Estimate::bootstrap(rounds, |places| mean(&it.cpu_us, places)),
-            added_us: Estimate::bootstrap(rounds, |places| added(it, places)),
-            of_native: native.filter(|_| it.variant.name != NONE).map(|native| {
-                Estimate::bootstrap(rounds, |places| added(it, places) / added(native, places))
+            is_base: it.variant.is_base(),
+            added_us: Estimate::bootstrap(rounds, |places| added(it, none, places)),
+            of_native: native.filter(|_| !it.variant.is_base()).map(|(native, its_none)| {
+                Estimate::bootstrap(rounds, |places| {
+                    added(it, none, places) / added(native, its_none, places)
+                })
             }),
             throughput: mean(&it.throughput, &all),
             p50_us: percentile(500),

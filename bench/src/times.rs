@@ -14,7 +14,7 @@ use crate::variant::{self, NONE};
 /// How long it takes, and of what.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Which; all unless said. "none", which the others are compared with, is always one.
+    /// Which; all unless said. Those that others are compared with come by themselves.
     pub(crate) variants: Vec<String>,
     /// Rounds.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..))]

@@ -74,6 +74,16 @@ impl Variant {
         Err(format!("{} of {requests} requests are in the metrics", received.counted))
     }
 
+    /// The one without tracing that it is compared with: under the same requests.
+    pub(crate) fn base(&self) -> &'static str {
+        if self.headers == UNSAMPLED { NONE_CONTEXT } else { NONE }
+    }
+
+    /// Whether it is what others are compared with.
+    pub(crate) fn is_base(&self) -> bool {
+        matches!(self.tracing, Tracing::None)
+    }
+
     /// Whether it has metrics.
     fn counts(&self) -> bool {
         matches!(&self.tracing, Tracing::Hopspan { configuration, .. }
@@ -109,19 +119,21 @@ impl Spans {
     }
 }
 
-/// All of them, the first one without tracing.
+/// All of them, those without tracing first.
 pub(crate) fn all() -> Vec<Variant> {
-    let none = Tracing::None;
-    let none = Variant {
-        name: NONE,
-        about: "no tracing",
-        tracing: none,
-        headers: String::new(),
+    let none = |name, about, headers: &str| Variant {
+        name,
+        about,
+        tracing: Tracing::None,
+        headers: headers.to_owned(),
         body: None,
         spans: NO,
         learned: 0,
     };
-    let mut all = vec![none];
+    let mut all = vec![
+        none(NONE, "no tracing", ""),
+        none(NONE_CONTEXT, "no tracing, a caller's traceparent", UNSAMPLED),
+    ];
     all.extend(native::all());
     all.extend(hopspan::all());
     all
@@ -136,17 +148,24 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Variant>, String> {
         return Err(format!("there is no variant {name:?}, but: {}", known.join(", ")));
     }
     if !names.is_empty() {
-        all.retain(|it| it.name == NONE || names.iter().any(|name| name == it.name));
+        let named = |it: &Variant| names.iter().any(|name| name == it.name);
+        let bases: Vec<_> = all.iter().filter(|it| named(it)).map(Variant::base).collect();
+        all.retain(|it| it.name == NONE || bases.contains(&it.name) || named(it));
     }
     Ok(all)
 }
 
-/// What all others are compared with.
+/// What others are compared with.
 pub(crate) const NONE: &str = "none";
+/// The same for those whose callers send a `traceparent`: what a proxy does with one more header is
+/// no cost of tracing.
+const NONE_CONTEXT: &str = "none-context";
 /// What hopspan is compared with.
 pub(crate) const NATIVE: &str = "native";
 /// The same, for what is not sampled.
 pub(crate) const NATIVE_1: &str = "native-1";
+
+const UNSAMPLED: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n";
 
 const NO: Spans = Spans::Each(0);
 const ONE: Spans = Spans::Each(1);
@@ -185,6 +204,18 @@ mod tests {
             let variant = chosen(&[name.to_owned()]).unwrap().pop().unwrap();
             assert_eq!(variant.judge(10, &received(counted)).is_ok(), want, "{name}: {counted}");
             assert_eq!(variant.is_all(10, &received(counted)), counted >= 10 || want, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_is_compared_with_one_that_has_the_same_requests_and_comes_before_it() {
+        for it in all() {
+            let before = chosen(&[it.name.to_owned()]).unwrap();
+            let base = before.iter().find(|other| other.name == it.base()).unwrap();
+            assert!(base.is_base(), "{}", it.name);
+            let is_alike = |header: &str| it.headers.contains(header) == base.headers.contains(header);
+            assert!(is_alike("traceparent"), "{}", it.name);
+            assert_eq!(before.last().map(|it| it.name), Some(it.name));
         }
     }
 

@@ -38,7 +38,7 @@ const PEERS: [[Fact; PEER]; 2] = [
 const PEER: usize = 3;
 const ALL: usize = FACTS.len() + PEERS.as_flattened().len();
 
-/// An empty text.
+/// An empty text: what is absent, or not asked for.
 const ABSENT: &str = "''";
 
 /// After so many failures in a row the host is not asked again.
@@ -47,8 +47,8 @@ const MAX_FAILURES: u8 = 3;
 /// The expressions, as one root context has them: to Envoy they belong to that, and end with it.
 #[derive(Debug)]
 pub(crate) struct AtOnce {
-    /// Whether the direction of the listener is one of the facts: most configurations know it.
-    asks_direction: bool,
+    /// Which facts a request may be asked for, by their places in [`FACTS`] and [`PEERS`].
+    asked: [bool; ALL],
     /// What the host calls them; each is created when it is first used, so never on the main thread.
     all: Option<Vec<u8>>,
     few: Option<Vec<u8>>,
@@ -61,15 +61,18 @@ pub(crate) struct Gathered {
     list: Vec<u8>,
     /// Where each fact is in there, in the order of [`FACTS`] and [`PEERS`].
     places: [Range<usize>; ALL],
-    /// How many of them were asked for.
-    asked: usize,
+    /// Which of them were asked for.
+    asked: [bool; ALL],
 }
 
 // === impl AtOnce ===
 
 impl AtOnce {
-    pub(crate) fn new(asks_direction: bool) -> Self {
-        Self { asks_direction, all: None, few: None, failures: 0 }
+    /// For requests that may be asked for these `facts`. Each that is left out saves what it costs.
+    pub(crate) fn new(facts: impl Fn(Fact) -> bool) -> Self {
+        let mut asked = [false; ALL];
+        asked.iter_mut().zip(facts_in_order()).for_each(|(asked, it)| *asked = facts(it));
+        Self { asked, all: None, few: None, failures: 0 }
     }
 
     /// Asks for all of them; `None` if they must be asked for one by one.
@@ -85,19 +88,19 @@ impl AtOnce {
     fn evaluate(
         &mut self,
         token: fn(&mut Self) -> &mut Option<Vec<u8>>,
-        expression: fn(bool) -> String,
-        read: fn(Vec<u8>) -> Option<Gathered>,
+        expression: fn(&[bool; ALL]) -> String,
+        read: fn(Vec<u8>, [bool; ALL]) -> Option<Gathered>,
     ) -> Option<Gathered> {
         if self.failures >= MAX_FAILURES {
             return None;
         }
-        let asks_direction = self.asks_direction;
+        let asked = self.asked;
         let token = token(self);
         if token.is_none() {
-            *token = host::foreign("expr_create", expression(asks_direction).as_bytes());
+            *token = host::foreign("expr_create", expression(&asked).as_bytes());
         }
         let value = token.as_deref().and_then(|it| host::foreign("expr_evaluate", it));
-        let gathered = value.and_then(read);
+        let gathered = value.and_then(|it| read(it, asked));
         self.failures = if gathered.is_some() { 0 } else { self.failures.saturating_add(1) };
         gathered
     }
@@ -105,25 +108,30 @@ impl AtOnce {
 
 /// The expression, of three lists in one form. A fact that is absent would fail its list unless
 /// `has()` guards it, which takes as long as the fact itself; where an upstream has answered
-/// they are all there. [`ABSENT`] stands for what is absent, or not asked for.
-fn expression(asks_direction: bool) -> String {
-    let peers = PEERS.map(|[tls, names @ ..]| {
+/// they are all there.
+fn expression(asked: &[bool; ALL]) -> String {
+    let mut peers = PEERS.map(|[tls, names @ ..]| {
         let [uri, dns] = names.map(|it| if_present(it, &field(it)));
         if_present(tls, &list(&[field(tls), uri, dns]))
     });
-    of_lists(&FACTS, asks_direction, &peers)
+    let (of_facts, of_peers) = asked.split_at(FACTS.len());
+    for (peer, asked) in peers.iter_mut().zip(of_peers.chunks_exact(PEER)) {
+        if asked.first() != Some(&true) {
+            *peer = ABSENT.into();
+        }
+    }
+    of_lists(&FACTS, of_facts, &peers)
 }
 
 /// The same for the first of them.
-fn expression_of_few(asks_direction: bool) -> String {
-    of_lists(FACTS.first_chunk::<FEW>().map_or(&[], |it| it), asks_direction, &[])
+fn expression_of_few(asked: &[bool; ALL]) -> String {
+    of_lists(FACTS.first_chunk::<FEW>().map_or(&[], |it| it), asked, &[])
 }
 
-fn of_lists(facts: &[Fact], asks_direction: bool, more: &[String]) -> String {
-    let is_asked = |it: &Fact| asks_direction || *it != Fact::ListenerDirection;
+fn of_lists(facts: &[Fact], asked: &[bool], more: &[String]) -> String {
     let (mut answered, mut otherwise) = (Vec::new(), Vec::new());
-    for it in facts {
-        let (plain, guarded) = match is_asked(it) {
+    for (it, is_asked) in facts.iter().zip(asked) {
+        let (plain, guarded) = match is_asked {
             true => (field(*it), if_present(*it, &field(*it))),
             false => (ABSENT.into(), ABSENT.into()),
         };
@@ -152,7 +160,7 @@ fn list(items: &[String]) -> String {
 
 impl Gathered {
     /// `None` if this is not what [`expression`] makes.
-    fn new(list: Vec<u8>) -> Option<Self> {
+    fn new(list: Vec<u8>, asked: [bool; ALL]) -> Option<Self> {
         let mut items = [const { 0..0 }; FACTS.len() + PEERS.len()];
         find_items(&list, 0..list.len(), &mut items)?;
         let mut places = [const { 0..0 }; ALL];
@@ -164,23 +172,27 @@ impl Gathered {
                 find_items(&list, peer.clone(), found)?;
             }
         }
-        Some(Self { list, places, asked: ALL })
+        Some(Self { list, places, asked })
     }
 
     /// The same of [`expression_of_few`].
-    fn of_few(list: Vec<u8>) -> Option<Self> {
+    fn of_few(list: Vec<u8>, mut asked: [bool; ALL]) -> Option<Self> {
         let mut places = [const { 0..0 }; ALL];
         find_items(&list, 0..list.len(), places.get_mut(..FEW)?)?;
-        Some(Self { list, places, asked: FEW })
+        asked.iter_mut().skip(FEW).for_each(|it| *it = false);
+        Some(Self { list, places, asked })
     }
 
     /// One of them, empty if it is absent; `None` if it is not among them.
     pub(crate) fn get(&self, fact: Fact) -> Option<&[u8]> {
-        let mut all = FACTS.iter().chain(PEERS.as_flattened());
-        let place = all.position(|it| *it == fact).filter(|it| *it < self.asked)?;
-        let place = self.places.get(place)?;
+        let place = facts_in_order().position(|it| it == fact)?;
+        let place = self.places.get(place).filter(|_| self.asked.get(place) == Some(&true))?;
         self.list.get(place.clone())
     }
+}
+
+fn facts_in_order() -> impl Iterator<Item = Fact> {
+    FACTS.iter().chain(PEERS.as_flattened()).copied()
 }
 
 /// Finds the items of the list that is at `list`; `None` unless it has as many as are to be

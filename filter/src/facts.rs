@@ -56,6 +56,11 @@ impl Stream for CurrentStream<'_> {
         if let Some(known) = self.gathered.as_ref().and_then(|it| it.get(fact)) {
             return Some(known.to_vec()).filter(|it| !it.is_empty());
         }
+        if fact == Fact::ResponseCode
+            && let Some(code) = status()
+        {
+            return Some(code);
+        }
         let path = path(fact);
         let path = if self.old_names { path.strip_prefix("xds\0").unwrap_or(path) } else { path };
         host::property(path)
@@ -102,6 +107,13 @@ impl Shared for CurrentStream<'_> {
     fn set(&mut self, key: &str, value: &[u8], cas: u32) -> Written {
         SharedData.set(key, value, cas)
     }
+}
+
+/// The status by its header, which costs less than the property. A response that is none has no header.
+fn status() -> Option<Vec<u8>> {
+    let digits = host::header(Map::ResponseHeaders, ":status")?;
+    let code: i64 = std::str::from_utf8(&digits).ok()?.parse().ok()?;
+    Some(code.to_le_bytes().to_vec())
 }
 
 /// A fact's place among the host's properties, its parts separated by NUL.

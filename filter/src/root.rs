@@ -55,7 +55,7 @@ impl Root {
         own: [Option<u32>; Stat::ALL.len()],
     ) -> Self {
         Self {
-            at_once: AtOnce::new(tracer.config().direction.is_none()),
+            at_once: AtOnce::new(|fact| tracer.config().asks_at_end(fact)),
             tracer,
             lineage,
             serves: false,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NO, ONE, Spans, Tracing, Variant};
+use super::{NO, ONE, Spans, Tracing, UNSAMPLED, Variant};
 use crate::bootstrap::{COLLECTOR, COLLECTOR_DOWN};
 
 /// All of them.
@@ -97,7 +97,6 @@ const GATEWAY: Direction = Direction { of_listener: "UNSPECIFIED", configured: "
 const ROUTES: u64 = 10_000;
 const TWO: Spans = Spans::Each(2);
 const B3: &str = "b3: 0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\r\n";
-const UNSAMPLED: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n";
 
 #[test]
 fn only_those_that_say_so_ask_the_proxy_for_its_direction() {

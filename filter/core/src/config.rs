@@ -10,7 +10,7 @@ use crate::keep;
 use crate::metrics;
 use crate::peer::Services;
 use crate::propagation::{Announce, Edit, Propagation};
-use crate::request::{Direction, Headers};
+use crate::request::{Direction, Fact, Headers};
 use crate::route;
 use crate::sampling::head::{Force, Settings};
 use crate::semconv::Kind;
@@ -121,6 +121,23 @@ impl Config {
             Direction::Outbound => Kinds::One(Kind::Client),
             Direction::Gateway => Kinds::Both,
         })
+    }
+
+    /// Whether a request at its end may be asked for this fact. What is not asked on a listener whose
+    /// direction is configured need not come with the rest.
+    pub fn asks_at_end(&self, fact: Fact) -> bool {
+        use Fact::*;
+        let kinds = self.kinds.or(self.direction.map(|it| self.kinds_on(it)));
+        match fact {
+            ListenerDirection => self.direction.is_none(),
+            Protocol | ClientAddress | DownstreamTls | PeerUriSan | PeerDnsSan => {
+                kinds != Some(Kinds::One(Kind::Client))
+            }
+            UpstreamTls | UpstreamUriSan | UpstreamDnsSan => {
+                self.direction != Some(Direction::Inbound)
+            }
+            _ => true,
+        }
     }
 
     /// The edits that remove what a caller may only wish for if it is trusted.

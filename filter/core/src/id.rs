@@ -213,6 +213,15 @@ pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether these are what [`write_hex`] makes of `bytes`.
+#[inline(never)]
+pub fn is_hex_of(digits: &[u8], bytes: &[u8]) -> bool {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty()
+        && pairs.len() == bytes.len()
+        && pairs.iter().zip(bytes).all(|(pair, byte)| PAIRS.get(usize::from(*byte)) == Some(pair))
+}
+
 /// The value of a lower-case hexadecimal digit; 16 or more for any other byte.
 fn nibble(digit: u8) -> u8 {
     NIBBLES.get(usize::from(digit)).copied().unwrap_or(u8::MAX)

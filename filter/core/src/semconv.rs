@@ -141,9 +141,10 @@ names! { OWN, OWN_REFERENCE:
     /// Address and port of the upstream host of the last attempt.
     UPSTREAM_ADDRESS = "hopspan.upstream.address": Text on Each if "a host was chosen";
     /// Version of TLS on the connection to it: `TLSv1.3`.
-    UPSTREAM_TLS_VERSION = "hopspan.upstream.tls_version": Text on Innermost if "it has TLS";
+    UPSTREAM_TLS_VERSION = "hopspan.upstream.tls_version": Text on Innermost
+        if "it has TLS, and is not the service beside an inbound listener";
     /// Who it is by its certificate: the first URI, else the first DNS name.
-    UPSTREAM_PEER = "hopspan.upstream.peer": Text on Innermost if "it has one";
+    UPSTREAM_PEER = "hopspan.upstream.peer": Text on Innermost if "it has one there";
     /// Why the transport of the connection to it failed, in the proxy's words.
     UPSTREAM_TRANSPORT_FAILURE = "hopspan.upstream.transport_failure": Text on Innermost
         if "it failed";

@@ -61,8 +61,11 @@ pub fn inject(outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
         None => Cow::Borrowed(&**tracestate),
         Some(value) => tracestate::with(Cow::Borrowed(tracestate), announcement::KEY, value),
     };
-    let value = Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags }.to_bytes();
-    edits.set(TraceHeader::Traceparent, value);
+    let traceparent = Traceparent { trace_id: *trace_id, parent_id: *span_id, flags: *flags };
+    let came = edits.fields.get(TraceHeader::Traceparent);
+    if !came.once().is_some_and(|it| traceparent.is(it)) {
+        edits.set(TraceHeader::Traceparent, traceparent.to_bytes());
+    }
     if tracestate.is_empty() {
         edits.remove(TraceHeader::Tracestate);
     } else if !edits.has(TraceHeader::Tracestate, &tracestate) {

@@ -51,21 +51,28 @@ impl Traceparent {
     pub fn parse(value: &[u8]) -> Result<Self, Invalid> {
         use Invalid as E;
 
-        let (fixed, rest) = trim_ows(value).split_at_checked(LEN).ok_or(E::Syntax)?;
-        let mut fields = fixed.split(|&b| b == b'-');
-        let mut field = || fields.next().unwrap_or_default();
-
-        let [version] = id::hex(field()).ok_or(E::Syntax)?;
+        let ([version, trace, parent, flags], rest) = fields(trim_ows(value)).ok_or(E::Syntax)?;
+        let [version] = id::hex(version).ok_or(E::Syntax)?;
         match (version, rest) {
             (0xff, _) => return Err(E::Version),
             (_, []) | (0x01.., [b'-', ..]) => {}
             (0x00, _) => return Err(E::TooLong),
             (0x01.., _) => return Err(E::Syntax),
         }
-        let trace_id = trace_id(id::hex(field()))?;
-        let parent_id = span_id(id::hex(field()))?;
-        let [flags] = id::hex(field()).ok_or(E::Syntax)?;
+        let trace_id = trace_id(id::hex(trace))?;
+        let parent_id = span_id(id::hex(parent))?;
+        let [flags] = id::hex(flags).ok_or(E::Syntax)?;
         Ok(Self { trace_id, parent_id, flags: TraceFlags::from_bits(flags) })
+    }
+
+    /// Whether a header's value is [`Self::to_bytes`]; that one need not be made to know it.
+    pub fn is(self, value: &[u8]) -> bool {
+        let Self { trace_id, parent_id, flags } = self;
+        // In this order, what differs is told apart by two digits, or by the id that changes.
+        matches!(fields(value), Some(([b"00", trace, parent, last], []))
+            if id::is_hex_of(last, &[flags.bits()])
+                && id::is_hex_of(parent, parent_id.as_bytes())
+                && id::is_hex_of(trace, trace_id.as_bytes()))
     }
 
     /// The header value, in version 00, which is the highest that we know.
@@ -80,6 +87,15 @@ impl Traceparent {
         id::write_hex(&[flags.bits()], &mut out);
         out
     }
+}
+
+/// The four fields by their places, dashes between them, and what follows.
+fn fields(value: &[u8]) -> Option<([&[u8]; 4], &[u8])> {
+    let (fixed, rest) = value.split_at_checked(LEN)?;
+    let (version, fixed) = fixed.split_at_checked(2)?;
+    let (trace, fixed) = fixed.strip_prefix(b"-")?.split_at_checked(32)?;
+    let (parent, fixed) = fixed.strip_prefix(b"-")?.split_at_checked(16)?;
+    Some(([version, trace, parent, fixed.strip_prefix(b"-")?], rest))
 }
 
 #[cfg(test)]

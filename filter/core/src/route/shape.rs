@@ -35,7 +35,7 @@ use std::borrow::Cow;
 /// <https://www.rfc-editor.org/rfc/rfc4648#section-5> (base64url)
 pub fn shape(path: &[u8]) -> Option<Vec<u8>> {
     let path = path.strip_prefix(b"/")?;
-    let mut shape = Vec::with_capacity(path.len().min(LONGEST).saturating_add(1));
+    let mut shape = Vec::with_capacity(path.len().min(LONGEST).saturating_add(GROWTH));
     for (number, segment) in path.split(|&b| b == b'/').enumerate() {
         let segment = segment.split(|&b| b == b';').next().unwrap_or_default();
         let (kind, stays) = taken_apart(segment);
@@ -56,6 +56,9 @@ pub fn shape(path: &[u8]) -> Option<Vec<u8>> {
 pub const SEGMENTS: usize = 12;
 /// The longest shape, in bytes.
 pub const LONGEST: usize = 200;
+
+/// By so much a shape is longer than its path, as a rule: a slash, and a kind in place of a value.
+const GROWTH: usize = 16;
 
 /// What is known of some text by its characters.
 #[derive(Debug, Default)]

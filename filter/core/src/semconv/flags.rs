@@ -93,7 +93,9 @@ impl ResponseFlags {
     }
 
     fn set(self) -> impl Iterator<Item = &'static Flag> {
-        FLAGS.iter().enumerate().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, it)| it)
+        let highest = u64::BITS.saturating_sub(self.0.leading_zeros());
+        let reached = FLAGS.iter().take(usize::try_from(highest).unwrap_or(usize::MAX));
+        reached.enumerate().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, it)| it)
     }
 
     fn join(self, name: impl Fn(&Flag) -> &'static str) -> String {

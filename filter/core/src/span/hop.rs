@@ -7,7 +7,7 @@ use super::request_text::RequestText;
 use super::{Detail, Kinds, Parent, Span};
 use crate::context::TraceFlags;
 use crate::id::{SpanId, TraceId};
-use crate::request::{Fact, Headers, Stream, integer};
+use crate::request::{Direction, Fact, Headers, Stream, integer};
 use crate::semconv::flags::ResponseFlags;
 use crate::semconv::piece::Piece;
 use crate::semconv::rpc::Response;
@@ -55,12 +55,15 @@ impl<'a> Ending<'a> {
     #[inline(never)]
     fn exchange(&self, stream: &mut impl Stream) -> Exchange<'a> {
         let Self { marks, measured, request, piece, ended: _ } = *self;
-        // The map is dearer than the one fact that is of use in it, but for RPCs.
-        let code = number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok());
-        let reads_map = request.rpc.is_some() || code.is_none();
-        let headers = if reads_map { stream.response_headers() } else { None }.unwrap_or_default();
-        let headers = Headers::new(&headers);
-        let status = code.or_else(|| status(headers));
+        // The map is dearer than the one fact that is of use in it, but for RPCs, which need more.
+        let mut map = if request.rpc.is_some() { stream.response_headers() } else { None };
+        let told = |map: &Option<Vec<u8>>| status(Headers::new(map.as_deref()?));
+        let mut status = told(&map).or_else(|| code(stream));
+        if status.is_none() && map.is_none() {
+            map = stream.response_headers();
+            status = told(&map);
+        }
+        let headers = Headers::new(map.as_deref().unwrap_or_default());
         let complete = marks.response_end.is_some() && (measured || status.is_some())
             || http::is_tunnel(request.method(), status);
         let body = piece.bytes();
@@ -125,6 +128,15 @@ impl<'a> Ending<'a> {
     }
 }
 
+// === impl Peer ===
+
+impl Peer {
+    /// Of whom no more is asked than the address.
+    fn at(stream: &mut impl Stream, address: Fact) -> Self {
+        Self { address: stream.fact(address).unwrap_or_default(), ..Self::default() }
+    }
+}
+
 // === impl Hop ===
 
 impl Hop {
@@ -157,8 +169,14 @@ impl Hop {
         let mut backend = None;
         if it.attempts != Some(0) {
             it.cluster = stream.fact(Fact::Cluster).unwrap_or_default();
-            let certificate = (Fact::UpstreamUriSan, Fact::UpstreamDnsSan);
-            it.upstream = peer(stream, Fact::UpstreamAddress, Fact::UpstreamTls, certificate);
+            it.upstream = match self.recording.direction {
+                // The service beside the proxy.
+                Some(Direction::Inbound) => Peer::at(stream, Fact::UpstreamAddress),
+                _ => {
+                    let certificate = (Fact::UpstreamUriSan, Fact::UpstreamDnsSan);
+                    peer(stream, Fact::UpstreamAddress, Fact::UpstreamTls, certificate)
+                }
+            };
             backend = number(stream, Fact::BackendLatency).map(Duration::from_nanos);
             it.pool_wait = number(stream, Fact::PoolReady).map(Duration::from_nanos);
             if it.flags != ResponseFlags::default() {
@@ -225,7 +243,12 @@ fn peer(stream: &mut impl Stream, address: Fact, tls: Fact, (uri, dns): (Fact, F
             name = stream.fact(san).unwrap_or_default();
         }
     }
-    Peer { address: stream.fact(address).unwrap_or_default(), tls_version, name }
+    Peer { tls_version, name, ..Peer::at(stream, address) }
+}
+
+/// The status of a response, as the host has it.
+fn code(stream: &mut impl Stream) -> Option<u16> {
+    number(stream, Fact::ResponseCode).and_then(|it| u16::try_from(it).ok())
 }
 
 /// The status of a response, by its headers.

@@ -375,11 +375,12 @@ fn nothing_is_asked_that_no_attribute_needs() {
     };
     use Fact::*;
     let inbound = r#"{"direction":"inbound","collector":{"cluster":"c"}}"#;
-    let upstream = [Cluster, UpstreamTls, UpstreamAddress, BackendLatency, PoolReady];
+    let upstream = [Cluster, UpstreamAddress, BackendLatency, PoolReady];
     let client = [Protocol, DownstreamTls, ClientAddress];
     let hop = [ResponseCode, RouteName, Attempts];
     let all = |parts: &[&[Fact]]| parts.concat();
-    assert_eq!(asked(inbound, Scripted::answered("200")), all(&[&hop, &upstream, &client]));
+    let beside = Scripted::answered("200").with(UpstreamTls, b"TLSv1.3");
+    assert_eq!(asked(inbound, beside), all(&[&hop, &upstream, &client]));
     let why = [ResponseFlags, CodeDetails];
     let failed = asked(inbound, Scripted::answered("503"));
     assert_eq!(failed, all(&[&hop, &why, &upstream, &client]));
@@ -388,7 +389,8 @@ fn nothing_is_asked_that_no_attribute_needs() {
     let local = Scripted::answered("200").number(Attempts, 0);
     assert_eq!(asked(inbound, local), all(&[&hop, &client]));
     let outbound = r#"{"direction":"outbound","collector":{"cluster":"c"}}"#;
-    assert_eq!(asked(outbound, Scripted::answered("200")), all(&[&hop, &upstream]));
+    let elsewhere = [Cluster, UpstreamTls, UpstreamAddress, BackendLatency, PoolReady];
+    assert_eq!(asked(outbound, Scripted::answered("200")), all(&[&hop, &elsewhere]));
     let secured = Scripted::answered("200").with(UpstreamTls, b"TLSv1.3");
     let names = [UpstreamTls, UpstreamUriSan, UpstreamDnsSan];
     assert!(asked(outbound, secured).windows(3).any(|it| it == names), "TLS has names");
