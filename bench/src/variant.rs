@@ -213,7 +213,8 @@ mod tests {
             let before = chosen(&[it.name.to_owned()]).unwrap();
             let base = before.iter().find(|other| other.name == it.base()).unwrap();
             assert!(base.is_base(), "{}", it.name);
-            let is_alike = |header: &str| it.headers.contains(header) == base.headers.contains(header);
+            let is_alike =
+                |header: &str| it.headers.contains(header) == base.headers.contains(header);
             assert!(is_alike("traceparent"), "{}", it.name);
             assert_eq!(before.last().map(|it| it.name), Some(it.name));
         }

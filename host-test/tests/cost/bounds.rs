@@ -52,11 +52,11 @@ fn what_is_not_used_stays_cheap() {
     let (near, export) = (export("/v1/tracez"), export("/v1/traces"));
     println!("{plain} plain, {near} nearly an export, {export} an export");
     assert!(near < plain + 500, "{near}, not {plain}: what might be an export");
-    assert!(export < plain, "{export}, not {plain}: an export");
+    assert!(export < plain + 100, "{export}, not {plain}: an export");
 }
 
 /// What is switched on and finds nothing to do: a table of the process is asked, the response's
-/// headers are read, rules are tried.
+/// headers are read and the next hop is told of this one, rules are tried.
 #[test]
 fn keeping_and_rules_stay_cheap() {
     let plain = unsampled(&[]);
@@ -66,7 +66,7 @@ fn keeping_and_rules_stay_cheap() {
     let rules = r#"{"match":{"path":"/a*b","method":"POST"},"action":"restart"},"#.repeat(20);
     let rules = with(&format!(r#""trust":{{"rules":[{}]}}"#, rules.trim_end_matches(',')));
     println!("{plain} plain, {kept} kept, {explain} explain and force, {rules} with 20 rules");
-    assert!(kept < plain + 2_500, "{kept}, not {plain}: sampling.keep");
+    assert!(kept < plain + 4_500, "{kept}, not {plain}: sampling.keep");
     assert!(explain < plain + 2_500, "{explain}, not {plain}: headers to look for");
     assert!(rules < plain + 3_000, "{rules}, not {plain}: rules that do not fit");
 }

@@ -27,6 +27,7 @@ fn ok(stream: &Stream) {
 
 const REQUEST: &str = "header_map_pairs request_headers";
 const RESPONSE: &str = "header_map_pairs response_headers";
+const STATUS: &str = "header_map_value response_headers";
 const AUTO: &str = r#"{"collector":{"cluster":"otel"}}"#;
 
 fn failing(stream: &Stream) {
@@ -72,31 +73,30 @@ fn a_sampled_request_asks_for_all_that_its_span_says_at_once() {
 /// Two maps at most, and each property has its attribute.
 #[test]
 fn a_host_without_expressions_is_asked_for_one_after_the_other_and_no_more() {
-    let hop = [
-        REQUEST,
-        "property response.code",
-        "property upstream.request_attempt_count",
-        "property xds.route_name",
-    ];
+    let hop =
+        [REQUEST, STATUS, "property upstream.request_attempt_count", "property xds.route_name"];
     let upstream = [
         "property response.backend_latency",
         "property upstream.address",
         "property upstream.cx_pool_ready_duration",
-        "property upstream.tls_version",
         "property xds.cluster_name",
     ];
+    // Not of the service beside the proxy.
+    let elsewhere = [&upstream[..], &["property upstream.tls_version"]].concat();
     let client =
         ["property connection.tls_version", "property request.protocol", "property source.address"];
     let why = ["property response.code_details", "property response.flags"];
     let direction = ["property xds.listener_direction"];
+    // What has no header may have a status all the same.
+    let none = ["property response.code", RESPONSE];
     for (what, config, respond, more) in [
         ("inbound", INBOUND, &ok as &dyn Fn(&Stream), vec![&upstream[..], &client]),
-        ("outbound", OUTBOUND, &ok, vec![&upstream[..]]),
-        ("gateway", GATEWAY, &ok, vec![&upstream[..], &client]),
+        ("outbound", OUTBOUND, &ok, vec![&elsewhere[..]]),
+        ("gateway", GATEWAY, &ok, vec![&elsewhere[..], &client]),
         ("direction not set", AUTO, &ok, vec![&upstream[..], &client, &direction]),
         ("inbound, failed", INBOUND, &failing, vec![&upstream[..], &client, &why]),
         ("without an upstream", INBOUND, &redirected, vec![&client[..]]),
-        ("client gone", INBOUND, &gone, vec![&upstream[..], &client, &why, &[RESPONSE]]),
+        ("client gone", INBOUND, &gone, vec![&upstream[..], &client, &why, &none]),
     ] {
         let calls = life_on(builder(config).without_expressions(), &sampled_get(), respond);
         let mut want = [&hop[..], &more.concat()].concat();
