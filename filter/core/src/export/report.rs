@@ -49,7 +49,7 @@ pub struct Reporter {
     flying: Option<(u64, Monotonic)>,
     reports: u64,
     /// Whether no collector is told: there is none, or it takes no metrics at all.
-    has_ended: bool,
+    is_silent: bool,
     said_fails: bool,
     said_rejects: bool,
     notices: VecDeque<Notice>,
@@ -63,7 +63,7 @@ impl Reporter {
         let collector = collector.filter(|_| settings.otlp).cloned();
         Self {
             resource: resource.clone(),
-            has_ended: collector.is_none(),
+            is_silent: collector.is_none(),
             collector,
             settings,
             envelope: Envelope::new(resource, "hopspan", env!("CARGO_PKG_VERSION")),
@@ -90,8 +90,8 @@ impl Reporter {
     /// nothing would tell their series apart.
     pub fn is_like(&self, other: &Self) -> bool {
         let Self { resource, collector, settings, .. } = self;
-        // What has no collector has not ended for want of one.
-        self.has_ended == collector.is_none()
+        // What has no collector is not silent for a collector's answer.
+        self.is_silent == collector.is_none()
             && (resource, collector, settings)
                 == (&other.resource, &other.collector, &other.settings)
     }
@@ -99,7 +99,7 @@ impl Reporter {
     /// Whether anything is counted: not where a collector takes no metrics and the proxy's own
     /// stats are not wanted.
     pub fn is_on(&self) -> bool {
-        !self.has_ended || self.host.is_some()
+        !self.is_silent || self.host.is_some()
     }
 
     /// How many series there are, edges with them.
@@ -121,7 +121,7 @@ impl Reporter {
         measured: &Measured,
         now: &mut dyn FnMut() -> Now,
     ) -> bool {
-        if self.has_ended {
+        if self.is_silent {
             return false;
         }
         if self.start.is_none() {
@@ -193,7 +193,7 @@ impl Reporter {
 
     /// How long until it wants to be asked; `None` if there is nothing to tell.
     pub fn wait(&self, now: Monotonic) -> Option<Duration> {
-        if self.has_ended || !self.has_begun {
+        if self.is_silent || !self.has_begun {
             return None;
         }
         let next = if self.is_due(now) { now.plus(self.settings.interval) } else { self.due };
@@ -220,7 +220,7 @@ impl Reporter {
         self.flying.take_if(|(_, overdue)| mono > *overdue);
         let is_due = self.flying.is_none() && self.is_due(mono);
         let is_wanted = is_due || is_last && self.has_news;
-        if self.has_ended || !is_wanted {
+        if self.is_silent || !is_wanted {
             return None;
         }
         self.due = mono.plus(self.settings.interval);
@@ -255,7 +255,7 @@ impl Reporter {
     /// A report was answered, or will not be.
     pub fn answered(&mut self, id: CallId, answer: &Answer<'_>, now: Now) {
         let CallId::Metrics(number) = id else { return };
-        if self.flying.take_if(|(it, _)| *it == number).is_none() || self.has_ended {
+        if self.flying.take_if(|(it, _)| *it == number).is_none() || self.is_silent {
             return;
         }
         let Some(Collector { cluster, protocol, .. }) = &self.collector else { return };
@@ -270,7 +270,7 @@ impl Reporter {
                 }
             }
             (Answer::Response { status: status @ (404 | 405 | 501), .. }, _) => {
-                self.has_ended = true;
+                self.is_silent = true;
                 self.store = Store::new(0, Shape::Explicit);
                 if self.host.is_none() {
                     self.edges = Edges::new(0, Shape::Explicit);
