@@ -59,6 +59,7 @@ mod export_page;
 mod examples;
 mod operations;
 mod sizing;
+mod pressure;
 mod prometheus;
 mod resource;
 mod access_log;
