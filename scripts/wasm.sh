@@ -70,11 +70,15 @@ wasm_optimiser() {
 # 1024: first there is the stack, which grows downwards. What is the same as before stays untouched:
 # others depend on it.
 smaller() {
-    wasm-opt --low-memory-unused --flatten --rereloop -Oz -Oz \
-        --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
-        --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
-        "$1" -o "$1.small"
-    cmp -s -- "$1.small" "$2" || mv -- "$1.small" "$2"
+    # Some seconds, which nobody waits for twice.
+    if [[ ! $1.small -nt $1 || ! $1.small -nt ${BASH_SOURCE[0]} ]]; then
+        wasm-opt --low-memory-unused --flatten --rereloop -Oz -Oz \
+            --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
+            --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
+            "$1" -o "$1.part"
+        mv -- "$1.part" "$1.small"
+    fi
+    cmp -s -- "$1.small" "$2" || cp -- "$1.small" "$2"
 }
 
 # Cargo for a wasm target with the chosen toolchain: `wasm_cargo TARGET COMMAND ARG...`.
