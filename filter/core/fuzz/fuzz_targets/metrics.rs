@@ -28,7 +28,8 @@ libfuzzer_sys::fuzz_target!(|input: (u8, Vec<Request<'_>>)| {
         r#"{{"collector":{{"cluster":"otel","protocol":"http/json"}},"direction":"{direction}","routes":{{"max":2}},
             "metrics":{{"to":["otlp","host"],"max_series":{SERIES},"max_host_histograms":{HISTOGRAMS}}}}}"#
     );
-    let around = Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &|_| None };
+    let around =
+        Surroundings { node_id: "", node_cluster: "", metadata: &|_| None, env: &|_| None };
     let config = config::read(document.as_bytes(), &around).expect("a good configuration");
     let mut tracer = Tracer::new(config);
     let mut ids = Generator::new([5; 32]);
@@ -69,7 +70,9 @@ libfuzzer_sys::fuzz_target!(|input: (u8, Vec<Request<'_>>)| {
     assert_eq!(report.is_some(), counted > 0);
     let Some(report) = report else { return };
     let report: Value = serde_json::from_slice(&report.body).expect("JSON");
-    let of = |side: &str| ["http", "rpc"].map(|it| count(&report, &format!("{it}.{side}."))).iter().sum();
+    let of = |side: &str| {
+        ["http", "rpc"].map(|it| count(&report, &format!("{it}.{side}."))).iter().sum()
+    };
     let (server, client): (u64, u64) = (of("server"), of("client"));
     match direction {
         "inbound" => assert_eq!((server, client), (counted, 0)),
@@ -87,8 +90,11 @@ fn count(report: &Value, side: &str) -> u64 {
         let name = it["name"].as_str().unwrap_or_default();
         name.starts_with(side) && name.ends_with(".duration")
     });
-    let points = durations.flat_map(|it| it["histogram"]["dataPoints"].as_array().into_iter().flatten());
-    points.map(|it| it["count"].as_str().and_then(|it| it.parse::<u64>().ok()).expect("a count")).sum()
+    let points =
+        durations.flat_map(|it| it["histogram"]["dataPoints"].as_array().into_iter().flatten());
+    points
+        .map(|it| it["count"].as_str().and_then(|it| it.parse::<u64>().ok()).expect("a count"))
+        .sum()
 }
 
 /// A proxy that takes all stats.
