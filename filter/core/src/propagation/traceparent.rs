@@ -180,8 +180,13 @@ mod tests {
                     if trim_ows(&value) != value {
                         continue; // white space around a value is not the grammar's matter
                     }
-                    let got = Traceparent::parse(&value).is_ok();
-                    assert_eq!(got, naive(&value), "{}", value.escape_ascii());
+                    let got = Traceparent::parse(&value);
+                    assert_eq!(got.is_ok(), naive(&value), "{}", value.escape_ascii());
+                    // What it would write is compared without being written.
+                    for it in got.into_iter().chain(Traceparent::parse(seed.as_bytes())) {
+                        let is = it.to_bytes() == value;
+                        assert_eq!(it.is(&value), is, "{}", value.escape_ascii());
+                    }
                 }
             }
         }

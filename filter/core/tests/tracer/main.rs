@@ -18,6 +18,7 @@ mod links;
 mod native_tracing;
 mod responses;
 mod access_log;
+mod asked;
 mod sampling;
 mod settings;
 mod spans;

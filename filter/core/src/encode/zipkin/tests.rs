@@ -108,8 +108,9 @@ fn expected_span(span: &Span, scope: &InstrumentationScope, resource: &[KeyValue
         tags.insert(it.key.clone(), tag(any(it)));
     }
     tags.retain(|key, _| !RESERVED.contains(&&key[..]));
+    let count = |it: u32| if it == 0 { String::new() } else { it.to_string() };
     let mut say = |key: &str, value: String| {
-        if !value.is_empty() && value != "0" {
+        if !value.is_empty() {
             tags.insert(key.to_owned(), value);
         }
     };
@@ -118,9 +119,9 @@ fn expected_span(span: &Span, scope: &InstrumentationScope, resource: &[KeyValue
     say("otel.library.name", scope.name.clone());
     say("otel.library.version", scope.version.clone());
     say("w3c.tracestate", span.trace_state.clone());
-    say("otel.dropped_attributes_count", span.dropped_attributes_count.to_string());
-    say("otel.dropped_events_count", span.dropped_events_count.to_string());
-    say("otel.dropped_links_count", span.dropped_links_count.to_string());
+    say("otel.dropped_attributes_count", count(span.dropped_attributes_count));
+    say("otel.dropped_events_count", count(span.dropped_events_count));
+    say("otel.dropped_links_count", count(span.dropped_links_count));
     for (at, it) in span.links.iter().enumerate() {
         let attributes =
             tag(Some(&Any::KvlistValue(KeyValueList { values: it.attributes.clone() })));
